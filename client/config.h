@@ -1,0 +1,117 @@
+// Settings of the clients, under Kafka's names and with Kafka's defaults unless
+// a comment says otherwise.
+//
+// Fill the struct, or give text pairs to FromProperties (a properties file,
+// `-X key=value`): an unknown key or a value out of range is an
+// INVALID_CONFIG Status that names key, value and what is allowed. Times are in
+// ms, sizes in bytes.
+#ifndef SILLOK_CLIENT_CONFIG_H_
+#define SILLOK_CLIENT_CONFIG_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace sillok::client {
+
+using Properties = std::map<std::string, std::string>;
+
+// What every client needs to find and call a cluster.
+struct ClientConfig {
+  // bootstrap.servers: gRPC addresses "host:port,host:port". Any of them will
+  // do; the other brokers are learned from it.
+  std::vector<std::string> bootstrap_servers;
+  std::string client_id = "sillok-client";  // client.id
+  int64_t request_timeout_ms = 30'000;      // request.timeout.ms
+  // retry.backoff.ms doubles at each attempt up to retry.backoff.max.ms, with
+  // 20 % jitter.
+  int64_t retry_backoff_ms = 100;
+  int64_t retry_backoff_max_ms = 1'000;
+  int64_t metadata_max_age_ms = 300'000;  // metadata.max.age.ms
+  // default.api.timeout.ms: how long blocking calls try (commit, offsets, admin).
+  int64_t default_api_timeout_ms = 60'000;
+};
+
+enum class CompressionType { kNone, kGzip, kSnappy, kLz4, kZstd };
+
+struct ProducerConfig : ClientConfig {
+  // acks: 0 sent is enough, 1 the leader's log, -1 ("all") every in-sync
+  // replica. With 0 nothing is retried and offsets are unknown (-1).
+  int acks = -1;
+  int64_t linger_ms = 5;  // linger.ms
+  // batch.size: a batch is sent when the next record would pass it. Ours is
+  // 256 KiB, not Kafka's 16 KiB: below that the cost per request dominates.
+  // Memory is taken as a batch grows, so a large value costs nothing when idle.
+  int64_t batch_size = 256 * 1024;
+  // buffer.memory: unsent and unacknowledged records. When it is full Send
+  // blocks up to max.block.ms. Ours is 64 MiB.
+  int64_t buffer_memory = 64 * 1024 * 1024;
+  int64_t max_block_ms = 60'000;         // max.block.ms
+  int64_t delivery_timeout_ms = 120'000;  // delivery.timeout.ms
+  int64_t retries = 2'147'483'647;        // retries
+  // max.in.flight.requests.per.connection. Requests of one connection are
+  // executed in order. With more than 1, a batch that the broker refuses for a
+  // passing reason (NOT_ENOUGH_REPLICAS, say) can be overtaken by the next one
+  // that was already on its way; 1 rules that out.
+  int max_in_flight = 5;
+  CompressionType compression = CompressionType::kNone;  // compression.type
+  int64_t max_request_size = 1024 * 1024;                // max.request.size
+  // partitioner: `murmur2` (default): records with a key by Kafka's hash of the
+  // key, others to one partition until a batch of it is full; `roundrobin`;
+  // `random-sticky` ignores keys.
+  std::string partitioner = "murmur2";
+  bool allow_auto_create_topics = true;  // allow.auto.create.topics
+
+  static absl::StatusOr<ProducerConfig> FromProperties(const Properties& from);
+};
+
+enum class OffsetReset { kLatest, kEarliest, kNone };
+enum class IsolationLevel { kReadUncommitted, kReadCommitted };
+
+struct ConsumerConfig : ClientConfig {
+  std::string group_id;           // group.id; needed for Subscribe and commits
+  std::string group_instance_id;  // group.instance.id; "" = dynamic member
+  OffsetReset auto_offset_reset = OffsetReset::kLatest;  // auto.offset.reset
+  bool enable_auto_commit = true;             // enable.auto.commit
+  int64_t auto_commit_interval_ms = 5'000;    // auto.commit.interval.ms
+  int64_t session_timeout_ms = 45'000;        // session.timeout.ms
+  int64_t heartbeat_interval_ms = 3'000;      // heartbeat.interval.ms
+  int64_t max_poll_interval_ms = 300'000;     // max.poll.interval.ms
+  int max_poll_records = 500;                 // max.poll.records
+  int64_t fetch_min_bytes = 1;                // fetch.min.bytes
+  int64_t fetch_max_bytes = 52'428'800;       // fetch.max.bytes
+  int64_t fetch_max_wait_ms = 500;            // fetch.max.wait.ms
+  int64_t max_partition_fetch_bytes = 1'048'576;  // max.partition.fetch.bytes
+  // partition.assignment.strategy: names of range and roundrobin, preferred
+  // first.
+  std::vector<std::string> assignors = {"range", "roundrobin"};
+  IsolationLevel isolation_level = IsolationLevel::kReadUncommitted;
+  bool check_crcs = true;                // check.crcs
+  bool allow_auto_create_topics = true;  // allow.auto.create.topics
+
+  static absl::StatusOr<ConsumerConfig> FromProperties(const Properties& from);
+};
+
+struct AdminConfig : ClientConfig {
+  static absl::StatusOr<AdminConfig> FromProperties(const Properties& from);
+};
+
+// One documented key; `sillok help config` and tests list them.
+struct ConfigKey {
+  std::string name;
+  std::string default_value;
+  std::string allowed;
+};
+std::vector<ConfigKey> ProducerConfigKeys();
+std::vector<ConfigKey> ConsumerConfigKeys();
+std::vector<ConfigKey> AdminConfigKeys();
+
+// "none", "gzip", "snappy", "lz4", "zstd".
+std::string CompressionName(CompressionType type);
+
+}  // namespace sillok::client
+
+#endif  // SILLOK_CLIENT_CONFIG_H_
