@@ -1,0 +1,14 @@
+#include "base/logging.h"
+
+namespace sillok {
+
+void InitLogging(const char* program, int verbosity) {
+  FLAGS_logtostderr = true;
+  FLAGS_v = verbosity;
+  FLAGS_logbufsecs = 0;
+  FLAGS_log_year_in_prefix = true;
+  google::InitGoogleLogging(program);
+  google::InstallFailureSignalHandler();
+}
+
+}  // namespace sillok
