@@ -1,0 +1,110 @@
+// The memory of the znode tree: fixed-size nodes with 32-bit numbers, and an
+// index (parent, name) -> node. Internal to coordinator/tree.
+#ifndef SILLOK_COORDINATOR_TREE_NODE_TABLE_H_
+#define SILLOK_COORDINATOR_TREE_NODE_TABLE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+namespace sillok {
+
+// A node's place in the table; reused after the node is gone.
+using NodeId = uint32_t;
+inline constexpr NodeId kNoNode = 0xffffffff;
+
+// 88 bytes. Name and data share one exact-size heap block. What only a parent
+// needs and what only an ephemeral needs lie over each other: an ephemeral
+// never has children.
+struct Node {
+  uint64_t czxid = 0;
+  uint64_t mzxid = 0;
+  uint64_t pzxid = 0;
+  int64_t ctime_ms = 0;
+  int64_t mtime_ms = 0;
+  union {
+    int64_t creates = 0;  // persistent: children ever created
+    uint64_t owner;       // ephemeral: the session
+  };
+  char* block = nullptr;  // name, then data
+  NodeId parent = kNoNode;
+  // Children are a list without order; `next` also links free nodes.
+  NodeId next = kNoNode;
+  NodeId previous = kNoNode;
+  union {
+    NodeId first_child = kNoNode;  // persistent
+    uint32_t owner_index;          // ephemeral: its place in its owner's list
+  };
+  uint32_t num_children = 0;
+  int32_t version = 0;
+  uint32_t data_size = 0;
+  uint32_t name_size : 30 = 0;
+  uint32_t ephemeral : 1 = 0;
+  uint32_t dirty : 1 = 0;
+
+  std::string_view name() const { return {block, name_size}; }
+  std::string_view data() const { return {block + name_size, data_size}; }
+};
+static_assert(sizeof(Node) == 88);
+
+// Owns the nodes. Node 0 is the root, which is always there. References to nodes
+// stay valid until the node is removed. One thread.
+class NodeTable {
+ public:
+  static constexpr NodeId kRoot = 0;
+
+  NodeTable();
+  ~NodeTable();
+  NodeTable(const NodeTable&) = delete;
+  NodeTable& operator=(const NodeTable&) = delete;
+
+  Node& operator[](NodeId id) {
+    return chunks_[id / kChunk]->nodes[id % kChunk];
+  }
+  const Node& operator[](NodeId id) const {
+    return chunks_[id / kChunk]->nodes[id % kChunk];
+  }
+
+  // The child with that name; kNoNode when there is none.
+  NodeId FindChild(NodeId parent, std::string_view name) const;
+  // Adds a child that is not there yet, and counts it in its parent.
+  NodeId Add(NodeId parent, std::string_view name, std::string_view data);
+  // Removes a node without children (not the root).
+  void Remove(NodeId id);
+  void SetData(NodeId id, std::string_view data);
+  // Removes all but the root, which becomes as new.
+  void Clear();
+  // The root included.
+  size_t size() const { return size_; }
+
+ private:
+  static constexpr NodeId kChunk = 512;
+  struct Chunk {
+    Node nodes[kChunk];
+  };
+  // Linear probing with the hash kept, so that neither a miss nor a rehash
+  // touches nodes.
+  struct Slot {
+    uint32_t hash = 0;
+    NodeId id = kNoNode;
+  };
+
+  static uint32_t Hash(NodeId parent, std::string_view name);
+  void IndexInsert(uint32_t hash, NodeId id);
+  void IndexRemove(uint32_t hash, NodeId id);
+  void Rehash(size_t slots);
+  NodeId Allocate();
+  void SetBlock(Node& node, std::string_view name, std::string_view data);
+
+  std::vector<std::unique_ptr<Chunk>> chunks_;
+  NodeId allocated_ = 0;        // ids handed out so far, free ones included
+  NodeId free_ = kNoNode;       // list of free nodes through `next`
+  size_t size_ = 0;
+  std::vector<Slot> slots_;     // a power of two
+};
+
+}  // namespace sillok
+
+#endif  // SILLOK_COORDINATOR_TREE_NODE_TABLE_H_

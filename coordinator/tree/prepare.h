@@ -1,0 +1,138 @@
+// The leader's door to the log: turns a request into a Txn, or into the answer
+// "no". Pure.
+#ifndef SILLOK_COORDINATOR_TREE_PREPARE_H_
+#define SILLOK_COORDINATOR_TREE_PREPARE_H_
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "base/ids.h"
+#include "coordinator/tree/znode_tree.h"
+#include "proto/coordinator.pb.h"
+#include "proto/txn.pb.h"
+
+namespace sillok {
+
+struct PrepareOptions {
+  // jute.maxbuffer: of one znode's data, and of a whole multi. A larger write
+  // is answered QUOTA_EXCEEDED.
+  int64_t max_data_bytes = 1024 * 1024;
+  // A path longer than this is answered BAD_ARGUMENTS.
+  int64_t max_path_bytes = 64 * 1024;
+};
+
+// A request that changes nothing and is not logged.
+struct Rejected {
+  // A failed multi has the first error as its code, and for each operation 0
+  // before the culprit, its code, and RUNTIME_INCONSISTENCY after it.
+  v1::CoordResponse response;
+  // The last proposed txn the decision rests upon: the member must answer only
+  // after this zxid is applied there (and give no answer if it never is), or the
+  // client would see the effect of a write that may still be lost. 0 = none.
+  // For an answer that is also current across a change of leader, the leader
+  // confirms its term (ReadBarrier) after preparing.
+  Zxid after;
+};
+
+using Prepared = std::variant<v1::Txn, Rejected>;
+
+// Validates against the tree with the changes of txns that are proposed and not
+// yet applied laid over it. One thread, leader only, one term at a time.
+//
+// The schedule: Prepare...; when it gave a Txn, exactly one of Proposed (with the
+// zxid it was given) or Withdraw (it was not proposed) before the next Prepare;
+// Applied after the tree has applied a txn.
+class Preparer {
+ public:
+  // `tree` must outlive this.
+  explicit Preparer(const ZnodeTree& tree, PrepareOptions options = {})
+      : tree_(tree), options_(options) {}
+
+  // A new term, or the end of one: no txn is pending any more. At the beginning
+  // of a term the tree must have applied the whole log.
+  void Reset();
+
+  // A WriteOp or MultiOp of a session. Reads are answered UNIMPLEMENTED.
+  Prepared PrepareWrite(const v1::TxnOrigin& origin,
+                        const v1::CoordRequest& request, int64_t now_ms);
+  // `id` must be new; `password` and `timeout_ms` are as they will be kept.
+  // Answers RUNTIME_INCONSISTENCY when the id is in use.
+  Prepared PrepareCreateSession(const v1::TxnOrigin& origin, SessionId id,
+                                std::string password, int64_t timeout_ms,
+                                int64_t now_ms);
+  // SESSION_EXPIRED when there is no such session or its close is pending.
+  Prepared PrepareCloseSession(const v1::TxnOrigin& origin, SessionId id,
+                               int64_t now_ms);
+
+  void Proposed(Zxid zxid);
+  void Withdraw();
+  // Drops what was pending up to `zxid`: the tree says it now.
+  void Applied(Zxid zxid);
+
+  // The session exists and no close of it is pending.
+  bool SessionAlive(SessionId id) const;
+  // Proposed and not applied.
+  size_t pending_txns() const { return pending_.size(); }
+
+ private:
+  // A znode as it will be.
+  struct PendingNode {
+    bool exists = false;
+    ZnodeFacts facts;
+    uint64_t txn = 0;  // the last one that touched it
+  };
+  struct PendingTxn {
+    uint64_t number = 0;
+    Zxid zxid;
+    std::vector<std::string> paths;  // it touched
+    std::optional<SessionId> session;  // it created or closes
+  };
+  struct PendingSession {
+    bool alive = false;
+    uint64_t txn = 0;
+  };
+  // Enough to undo one change of `nodes_`.
+  struct Undo {
+    std::string path;
+    std::optional<PendingNode> before;
+  };
+
+  std::optional<ZnodeFacts> Find(std::string_view path) const;
+  void Change(std::string_view path, bool exists, const ZnodeFacts& facts);
+  void Begin();
+  void Rollback();
+  v1::CoordCode DoCreate(uint64_t session, const v1::CreateOp& op,
+                         v1::CreateTxnOp* out);
+  v1::CoordCode DoDelete(const v1::DeleteOp& op, v1::DeleteTxnOp* out);
+  v1::CoordCode DoSetData(const v1::SetDataOp& op, v1::SetDataTxnOp* out);
+  v1::CoordCode DoCheck(const v1::CheckVersionOp& op, v1::CheckTxnOp* out);
+  v1::CoordCode DoOp(uint64_t session, bool in_multi, const v1::WriteOp& op,
+                     v1::TxnOp* out);
+  Prepared PrepareMulti(const v1::TxnOrigin& origin, const v1::MultiOp& multi,
+                        int64_t now_ms);
+  Rejected Reject(v1::CoordCode code) const;
+  void RemoveNode(std::string_view path, const ZnodeFacts& facts);
+
+  const ZnodeTree& tree_;
+  const PrepareOptions options_;
+  std::unordered_map<std::string, PendingNode> nodes_;
+  std::unordered_map<SessionId, PendingSession> sessions_;
+  // Pending creates of ephemerals; a path may be deleted again since.
+  std::unordered_map<uint64_t, std::set<std::string>> ephemerals_;
+  std::deque<PendingTxn> pending_;
+  std::optional<PendingTxn> open_;  // prepared; Proposed or Withdraw is due
+  std::vector<Undo> undo_;          // of the open one
+  uint64_t last_number_ = 0;
+};
+
+}  // namespace sillok
+
+#endif  // SILLOK_COORDINATOR_TREE_PREPARE_H_

@@ -1,0 +1,80 @@
+// The watches of the connections of one member. Pure.
+#ifndef SILLOK_COORDINATOR_TREE_WATCH_TABLE_H_
+#define SILLOK_COORDINATOR_TREE_WATCH_TABLE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "coordinator/tree/znode_tree.h"
+#include "proto/coordinator.pb.h"
+
+namespace sillok {
+
+// A client's stream at this member; numbers are never used again.
+using ConnectionId = StrongId<struct ConnectionIdTag, uint64_t>;
+
+struct WatchNotice {
+  ConnectionId connection;
+  v1::WatchEvent event;
+};
+
+// One-time watches: each fires once, and is one per connection, path and kind
+// however often it is set. exists() and get_data() set the same kind (data).
+//
+// The caller keeps ZooKeeper's order by doing, in one thread: apply a txn, Trigger
+// with its changes, send what comes back, and only then answer anything that
+// shows the new state. Setting a watch belongs to the same step as the read.
+class WatchTable {
+ public:
+  enum class Kind { kData, kChildren };
+
+  void Add(ConnectionId connection, std::string_view path, Kind kind);
+  // Sets what a read asks for, given how it ended: exists() arms also when the
+  // node is missing, the others only when they succeeded.
+  void AddForRead(ConnectionId connection, const v1::CoordRequest& request,
+                  v1::CoordCode result);
+
+  // What the changes of one txn fire, in the order of the changes; those of one
+  // change to several connections in no order. A deletion fires once for a
+  // connection that has both kinds of watch on the node.
+  std::vector<WatchNotice> Trigger(Zxid zxid,
+                                   const std::vector<TreeChange>& changes);
+
+  // Re-arms after a reconnect: returns the events missed since
+  // `request.last_zxid_seen()`, to be sent before the answer, and arms the rest.
+  // Events carry the zxid that `tree` has applied.
+  std::vector<v1::WatchEvent> SetWatches(ConnectionId connection,
+                                         const v1::SetWatchesRequest& request,
+                                         const ZnodeTree& tree);
+
+  void RemoveConnection(ConnectionId connection);
+
+  // Armed watches.
+  size_t size() const { return size_; }
+  size_t connections() const { return paths_.size(); }
+
+ private:
+  struct Watchers {
+    std::vector<ConnectionId> data;
+    std::vector<ConnectionId> children;
+  };
+  using Entry = std::pair<const std::string, Watchers>;
+
+  void Fire(Zxid zxid, const std::string& path, v1::WatchEventType type,
+            bool data, bool children, std::vector<WatchNotice>* out);
+  void DropIfEmpty(std::unordered_map<std::string, Watchers>::iterator it);
+
+  std::unordered_map<std::string, Watchers> by_path_;
+  // The entries of by_path_ that name the connection.
+  std::unordered_map<ConnectionId, std::unordered_set<Entry*>> paths_;
+  size_t size_ = 0;
+};
+
+}  // namespace sillok
+
+#endif  // SILLOK_COORDINATOR_TREE_WATCH_TABLE_H_
