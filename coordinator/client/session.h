@@ -1,0 +1,164 @@
+// A client's session with the coordinator ensemble: znodes, watches, ephemerals.
+//
+// Place: the one door through which brokers and tools reach the ensemble. It
+// keeps one stream to one member, pings, moves to another member when that one
+// is gone (same session, watches re-armed), and reports when the session is
+// over. Nothing is retried behind the caller's back: a call whose outcome is not
+// known ends with CONNECTION_LOSS.
+//
+// Threads: every method may be called from any thread and returns at once.
+// All callbacks run on the strand given at construction, one after another, in
+// ZooKeeper's order: replies in the order of the calls, and a watch event before
+// the reply that first shows its change. Never inside a call.
+#ifndef SILLOK_COORDINATOR_CLIENT_SESSION_H_
+#define SILLOK_COORDINATOR_CLIENT_SESSION_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <ostream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/strand.h"
+#include "base/timer.h"
+#include "proto/coordinator.pb.h"
+
+namespace sillok::coord {
+
+struct SessionOptions {
+  // host:port of members; tried in random order.
+  std::vector<std::string> servers;
+  // All paths are below it: "" or "/a/b". It must exist (see CreateParents).
+  std::string chroot;
+  // Wanted; the ensemble clamps it to 2..20 of its ticks.
+  int64_t session_timeout_ms = 18'000;
+  // Shown in the log lines of this process.
+  std::string client_name;
+  // Calls that wait for an answer or for a connection. One more fails at once
+  // with OPERATION_TIMEOUT.
+  size_t max_outstanding = 16'384;
+  // Pauses between rounds over all servers, doubled from min to max, jittered.
+  int64_t reconnect_backoff_ms = 50;
+  int64_t reconnect_backoff_max_ms = 1'000;
+};
+
+// "h1:2180,h2:2180/chroot" -> servers and chroot (what coordinator.connect
+// holds). InvalidArgument names what is wrong.
+absl::StatusOr<SessionOptions> ParseConnectString(const std::string& text);
+
+enum class SessionState {
+  kConnecting,  // no stream; the session, if any, lives on at the ensemble
+  kConnected,
+  kExpired,     // the ensemble dropped the session and its ephemerals
+  kClosed,      // Close() is done
+};
+std::string_view SessionStateName(SessionState state);
+inline std::ostream& operator<<(std::ostream& out, SessionState state) {
+  return out << SessionStateName(state);
+}
+
+// Codes the library itself makes:
+//   CONNECTION_LOSS    sent, but the stream broke first: it may have happened
+//   OPERATION_TIMEOUT  never sent (no member reachable for a session timeout, or
+//                      too many outstanding): it did not happen
+//   SESSION_EXPIRED    the session is over: it did not happen, if it was issued
+//                      after kExpired was reported; else it may have
+struct CreateResult {
+  v1::CoordCode code = v1::OK;
+  std::string path;  // final path (sequential names), without the chroot
+  v1::Stat stat;
+};
+struct StatResult {
+  v1::CoordCode code = v1::OK;
+  v1::Stat stat;
+};
+struct GetResult {
+  v1::CoordCode code = v1::OK;
+  std::string data;
+  v1::Stat stat;
+};
+struct ChildrenResult {
+  v1::CoordCode code = v1::OK;
+  std::vector<std::string> children;  // names, sorted
+  v1::Stat stat;
+};
+struct MultiResult {
+  v1::CoordCode code = v1::OK;  // OK: all happened; else none did
+  // One per operation (empty when the ensemble did not answer). Paths are
+  // without the chroot.
+  std::vector<v1::WriteResult> results;
+};
+
+// Called once at most. Watches that have not fired die with the session,
+// without a call.
+using Watcher = std::function<void(const v1::WatchEvent&)>;
+
+class Session {
+ public:
+  using StateCallback = std::function<void(SessionState)>;
+  template <typename Result>
+  using Callback = std::function<void(const Result&)>;
+
+  // `callbacks` runs all callbacks, `executor` and `timer` the inner work; all
+  // three must outlive the session. Starts connecting.
+  // `on_state` is told each change: kConnecting and kConnected alternate;
+  // kExpired once, after the watches and calls of the session have ended.
+  Session(SessionOptions options, Executor* executor, Timer* timer,
+          Strand* callbacks, StateCallback on_state);
+  // Drops the stream and leaves the session to expire, as a crash would. After
+  // it returns no callback starts, if it is called on `callbacks` or when that
+  // strand is idle; pending calls end without one.
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // A new session after kExpired (else no effect): new id, no watches, no
+  // ephemerals.
+  void Restart();
+  // Ends the session at the ensemble: its ephemerals are gone when `done` runs
+  // with OK. CONNECTION_LOSS: no member was reached for a session timeout, so it
+  // will expire by itself. Later calls fail with SESSION_EXPIRED.
+  void Close(std::function<void(v1::CoordCode)> done);
+
+  // 0 while there is none. The id is that of ephemeral_owner in Stats.
+  uint64_t session_id() const;
+  // Negotiated; before the first connection what was asked for.
+  int64_t session_timeout_ms() const;
+
+  void Create(std::string path, std::string data, v1::CreateMode mode,
+              Callback<CreateResult> done);
+  // version -1 = any, here and below.
+  void Delete(std::string path, int32_t version,
+              std::function<void(v1::CoordCode)> done);
+  void SetData(std::string path, std::string data, int32_t version,
+               Callback<StatResult> done);
+  // The watcher is armed only when the read succeeds; for Exists also when it
+  // says NO_NODE. nullptr = no watch.
+  void Get(std::string path, Watcher watcher, Callback<GetResult> done);
+  void Exists(std::string path, Watcher watcher, Callback<StatResult> done);
+  void GetChildren(std::string path, Watcher watcher,
+                   Callback<ChildrenResult> done);
+  // Paths of `ops` are below the chroot, as everywhere.
+  void Multi(std::vector<v1::WriteOp> ops, Callback<MultiResult> done);
+  // Reads issued after it see all that was committed before it.
+  void Sync(std::string path, std::function<void(v1::CoordCode)> done);
+
+ private:
+  class Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+// Operations for Multi.
+v1::WriteOp CreateOp(std::string path, std::string data,
+                     v1::CreateMode mode = v1::PERSISTENT);
+v1::WriteOp DeleteOp(std::string path, int32_t version = -1);
+v1::WriteOp SetDataOp(std::string path, std::string data, int32_t version = -1);
+v1::WriteOp CheckOp(std::string path, int32_t version = -1);
+
+}  // namespace sillok::coord
+
+#endif  // SILLOK_COORDINATOR_CLIENT_SESSION_H_

@@ -1,0 +1,183 @@
+// The decisions of a client session, without I/O: what to send to whom, what
+// ends how when the stream breaks, which watches to re-arm, when to ping, to
+// give up on a server, to wait.
+//
+// A plain state machine: inputs with the time in, `TakeOutput` gives what the
+// shell has to do, in order. Not thread-safe; one owner.
+#ifndef SILLOK_COORDINATOR_CLIENT_SESSION_CORE_H_
+#define SILLOK_COORDINATOR_CLIENT_SESSION_CORE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "proto/coordinator.pb.h"
+
+namespace sillok::coord {
+
+class SessionCore {
+ public:
+  using CallId = uint64_t;
+  using WatcherId = uint64_t;
+  using StreamId = uint64_t;
+  static constexpr WatcherId kNoWatcher = 0;
+
+  struct Options {
+    size_t servers = 1;      // they are named by index
+    std::string chroot;      // "" or "/a"
+    int64_t session_timeout_ms = 18'000;
+    size_t max_outstanding = 16'384;
+    int64_t backoff_ms = 50;
+    int64_t backoff_max_ms = 1'000;
+    uint64_t seed = 1;       // of the order of servers and the jitter
+    // A set_watches message holds paths up to about this many bytes.
+    size_t set_watches_bytes = 64 << 10;
+  };
+
+  enum class State { kConnecting, kConnected, kExpired, kClosed };
+
+  // --- what the shell has to do, in order ---
+  struct OpenStream {
+    StreamId stream;
+    size_t server;
+  };
+  struct Send {
+    StreamId stream;
+    v1::SessionRequest message;
+  };
+  // The stream is of no more use; events that still come from it are ignored.
+  struct CloseStream {
+    StreamId stream;
+  };
+  // The call is over. Paths are without the chroot. Exactly once for each call.
+  struct Complete {
+    CallId call;
+    v1::CoordResponse response;
+    // The call's watcher will not be armed: forget it.
+    WatcherId dropped = kNoWatcher;
+  };
+  struct FireWatch {
+    std::vector<WatcherId> watchers;  // each is now disarmed
+    v1::WatchEvent event;
+  };
+  struct ChangeState {
+    State state;
+    // kExpired, kClosed: all armed watchers are gone.
+  };
+  // The answer to Close().
+  struct Closed {
+    v1::CoordCode code;
+  };
+  using Action = std::variant<OpenStream, Send, CloseStream, Complete,
+                              FireWatch, ChangeState, Closed>;
+
+  explicit SessionCore(const Options& options);
+
+  // --- inputs ---
+  void Start(int64_t now_ms);
+  // Issues a call; `watcher` is armed when the reply says so. Ids are the
+  // shell's, unique.
+  void Call(CallId call, v1::CoordRequest request, WatcherId watcher,
+            int64_t now_ms);
+  void OnMessage(StreamId stream, const v1::SessionResponse& message,
+                 int64_t now_ms);
+  // Also when opening it failed.
+  void OnStreamClosed(StreamId stream, int64_t now_ms);
+  void OnTime(int64_t now_ms);
+  void Restart(int64_t now_ms);
+  void Close(int64_t now_ms);
+
+  // When OnTime wants to be called next, at the latest.
+  int64_t next_time_ms() const;
+  std::vector<Action> TakeOutput();
+
+  State state() const { return state_; }
+  uint64_t session_id() const { return session_id_; }
+  int64_t timeout_ms() const { return timeout_ms_; }
+  size_t outstanding() const { return sent_.size() + waiting_.size(); }
+  size_t armed_watches() const;
+
+ private:
+  enum class WatchKind { kData, kExists, kChildren };
+  struct PendingCall {
+    CallId id;
+    v1::CoordRequest request;
+    WatcherId watcher;
+    int64_t issued_ms;
+  };
+  using WatchMap = std::map<std::string, std::vector<WatcherId>>;
+
+  void ShuffleServers();
+  void TryNextServer(int64_t now_ms);
+  // Ends the stream, in-flight calls with it; tries the next server.
+  void LoseStream(int64_t now_ms);
+  void FailSent(v1::CoordCode code);
+  void FailWaiting(v1::CoordCode code);
+  void Finish(const PendingCall& call, v1::CoordCode code);
+  void FailOldWaiting(int64_t now_ms);
+  void Expire();
+  void EndClosed(v1::CoordCode code);
+
+  void OnConnect(const v1::ConnectResponse& response, int64_t now_ms);
+  void OnResponse(uint64_t request_id, const v1::CoordResponse& response);
+  void OnEvent(const v1::WatchEvent& event);
+  // False when the answer arms nothing.
+  bool ArmWatch(const PendingCall& call, v1::CoordCode code);
+  void SendSetWatches(int64_t now_ms);
+  void SendClose(int64_t now_ms);
+  void SendCall(PendingCall call, int64_t now_ms);
+  void SendMessage(v1::SessionRequest message, int64_t now_ms);
+  void Become(State state);
+
+  std::string ToServer(const std::string& path) const;
+  std::string FromServer(const std::string& path) const;
+  void AddChroot(v1::CoordRequest* request) const;
+  void StripChroot(v1::CoordResponse* response) const;
+  uint64_t Random();
+
+  const Options options_;
+  State state_ = State::kConnecting;
+  uint64_t random_state_;
+
+  uint64_t session_id_ = 0;
+  std::string password_;
+  int64_t timeout_ms_;
+  uint64_t last_zxid_ = 0;
+
+  std::vector<size_t> server_order_;
+  size_t next_server_ = 0;       // index into server_order_
+  size_t failures_in_a_row_ = 0; // attempts since the last good connection
+  int64_t retry_at_ms_ = -1;     // >= 0: pausing until then
+
+  StreamId stream_ = 0;          // 0 = none; ids are never used twice
+  StreamId last_stream_ = 0;
+  bool attached_ = false;        // connect was answered with OK on stream_
+  int64_t opened_ms_ = 0;
+  int64_t last_sent_ms_ = 0;
+  int64_t last_heard_ms_ = 0;
+
+  uint64_t next_request_id_ = 1;
+  std::deque<std::pair<uint64_t, PendingCall>> sent_;  // by request id
+  std::deque<PendingCall> waiting_;                    // for a connection
+  uint64_t set_watches_pending_ = 0;
+
+  bool closing_ = false;
+  bool close_sent_ = false;
+  int64_t close_deadline_ms_ = 0;
+
+  // Paths as the server knows them.
+  WatchMap data_watches_, exists_watches_, child_watches_;
+  std::vector<Action> output_;
+};
+
+std::string_view StateName(SessionCore::State state);
+
+}  // namespace sillok::coord
+
+#endif  // SILLOK_COORDINATOR_CLIENT_SESSION_CORE_H_
