@@ -99,37 +99,46 @@ class Preparer {
     bool alive = false;
     uint64_t txn = 0;
   };
-  // Enough to undo one change of `nodes_`.
-  struct Undo {
+  // What one change of nodes_ or sessions_ replaced.
+  struct NodeUndo {
     std::string path;
     std::optional<PendingNode> before;
   };
+  struct SessionUndo {
+    SessionId id;
+    std::optional<PendingSession> before;
+  };
 
   std::optional<ZnodeFacts> Find(std::string_view path) const;
-  void Change(std::string_view path, bool exists, const ZnodeFacts& facts);
   void Begin();
   void Rollback();
-  v1::CoordCode DoCreate(uint64_t session, const v1::CreateOp& op,
+  void Change(std::string_view path, bool exists, const ZnodeFacts& facts);
+  void ChangeSession(SessionId id, bool alive);
+  void SetNode(const std::string& path, std::optional<PendingNode> node);
+  void SetSession(SessionId id, std::optional<PendingSession> session);
+  void RemoveNode(std::string_view path);
+
+  Prepared PrepareSingle(v1::Txn txn, const v1::WriteOp& op);
+  Prepared PrepareMulti(v1::Txn txn, const v1::MultiOp& multi);
+  v1::CoordCode DoOp(SessionId session, const v1::WriteOp& op,
+                     v1::TxnOp* out);
+  v1::CoordCode DoCreate(SessionId session, const v1::CreateOp& op,
                          v1::CreateTxnOp* out);
   v1::CoordCode DoDelete(const v1::DeleteOp& op, v1::DeleteTxnOp* out);
   v1::CoordCode DoSetData(const v1::SetDataOp& op, v1::SetDataTxnOp* out);
   v1::CoordCode DoCheck(const v1::CheckVersionOp& op, v1::CheckTxnOp* out);
-  v1::CoordCode DoOp(uint64_t session, bool in_multi, const v1::WriteOp& op,
-                     v1::TxnOp* out);
-  Prepared PrepareMulti(const v1::TxnOrigin& origin, const v1::MultiOp& multi,
-                        int64_t now_ms);
   Rejected Reject(v1::CoordCode code) const;
-  void RemoveNode(std::string_view path, const ZnodeFacts& facts);
 
   const ZnodeTree& tree_;
   const PrepareOptions options_;
   std::unordered_map<std::string, PendingNode> nodes_;
   std::unordered_map<SessionId, PendingSession> sessions_;
-  // Pending creates of ephemerals; a path may be deleted again since.
+  // By session, the ephemerals that exist in nodes_.
   std::unordered_map<uint64_t, std::set<std::string>> ephemerals_;
   std::deque<PendingTxn> pending_;
   std::optional<PendingTxn> open_;  // prepared; Proposed or Withdraw is due
-  std::vector<Undo> undo_;          // of the open one
+  std::vector<NodeUndo> node_undo_;  // of the open one
+  std::optional<SessionUndo> session_undo_;
   uint64_t last_number_ = 0;
 };
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "coordinator/tree/znode_tree.h"
@@ -56,22 +56,26 @@ class WatchTable {
 
   // Armed watches.
   size_t size() const { return size_; }
-  size_t connections() const { return paths_.size(); }
+  size_t connections() const { return armed_.size(); }
 
  private:
   struct Watchers {
     std::vector<ConnectionId> data;
     std::vector<ConnectionId> children;
   };
-  using Entry = std::pair<const std::string, Watchers>;
+  using ByPath = std::unordered_map<std::string, Watchers>;
+  using Entry = ByPath::value_type;
 
-  void Fire(Zxid zxid, const std::string& path, v1::WatchEventType type,
-            bool data, bool children, std::vector<WatchNotice>* out);
-  void DropIfEmpty(std::unordered_map<std::string, Watchers>::iterator it);
+  // Fires the watches of the asked kinds on the change's path.
+  void Fire(Zxid zxid, const TreeChange& change, bool data, bool children,
+            std::vector<WatchNotice>* out);
+  // Forgets that the connection has a watch of these kinds in `entry`.
+  void Unlink(ConnectionId connection, Entry* entry, unsigned kinds);
+  void EraseIfUnused(ByPath::iterator it);
 
-  std::unordered_map<std::string, Watchers> by_path_;
-  // The entries of by_path_ that name the connection.
-  std::unordered_map<ConnectionId, std::unordered_set<Entry*>> paths_;
+  ByPath by_path_;
+  // What each connection has armed: kinds (a bit set) by entry of by_path_.
+  std::unordered_map<ConnectionId, std::unordered_map<Entry*, unsigned>> armed_;
   size_t size_ = 0;
 };
 

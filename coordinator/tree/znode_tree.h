@@ -127,6 +127,8 @@ class ZnodeTree {
  private:
   struct LoadState;
 
+  absl::Status ApplyWrite(Zxid zxid, int64_t time_ms, const v1::WriteTxn& write,
+                          ApplyResult* result);
   absl::Status ApplyOp(Zxid zxid, int64_t time_ms, const v1::TxnOp& op,
                        ApplyResult* result, v1::WriteResult* answer);
   absl::Status ApplyCreate(Zxid zxid, int64_t time_ms,
@@ -137,19 +139,23 @@ class ZnodeTree {
   absl::Status ApplySetData(Zxid zxid, int64_t time_ms,
                             const v1::SetDataTxnOp& op, ApplyResult* result,
                             v1::WriteResult* answer);
+  absl::Status ApplyCreateSession(const v1::CreateSessionTxn& create,
+                                  ApplyResult* result);
   absl::Status ApplyCloseSession(Zxid zxid, const v1::CloseSessionTxn& close,
                                  ApplyResult* result);
   void AddBuiltIns();
   NodeId Lookup(std::string_view path) const;
   std::string PathOf(NodeId id) const;
-  void FillStat(NodeId id, v1::Stat* stat) const;
+  void FillStat(const Node& node, v1::Stat* stat) const;
   void AddEphemeral(NodeId id, uint64_t owner);
-  void RemoveEphemeral(NodeId id, uint64_t owner);
+  void RemoveEphemeral(NodeId id);
   void MarkDirty(NodeId id);
-  uint64_t NodeDigest(NodeId id, std::string_view path) const;
-  std::string EncodeMetaRow() const;
-  absl::Status LoadNode(std::string_view path, std::string_view value);
+  // The node's part of digest_ is taken out before a change, added after it.
+  void DigestOut(NodeId id, std::string_view path);
+  void DigestIn(NodeId id, std::string_view path);
+  absl::Status LoadNode(std::string_view key, std::string_view value);
   absl::Status LoadSession(std::string_view key, std::string_view value);
+  absl::Status CheckLoaded(Zxid applied) const;
 
   NodeTable nodes_;
   SessionTable sessions_;
@@ -160,7 +166,8 @@ class ZnodeTree {
   Zxid applied_;
   uint64_t digest_ = 0;
 
-  // Since the last TakeRows. A node is in dirty_ if its dirty flag is set.
+  // Since the last TakeRows. dirty_ has every node whose dirty flag is set; one
+  // whose flag is not set has been removed since, or is in it twice.
   std::vector<NodeId> dirty_;
   std::vector<std::string> deleted_paths_;
   std::vector<SessionId> dirty_sessions_;

@@ -1,0 +1,402 @@
+#include "coordinator/tree/prepare.h"
+
+#include <limits>
+#include <utility>
+
+#include "coordinator/tree/path.h"
+#include "glog/logging.h"
+
+namespace sillok {
+namespace {
+
+constexpr int32_t kAnyVersion = -1;
+
+bool IsEphemeral(v1::CreateMode mode) {
+  return mode == v1::EPHEMERAL || mode == v1::EPHEMERAL_SEQUENTIAL;
+}
+
+bool IsSequential(v1::CreateMode mode) {
+  return mode == v1::PERSISTENT_SEQUENTIAL || mode == v1::EPHEMERAL_SEQUENTIAL;
+}
+
+// After 2^31 - 1 versions go on from the negative end, and leave out -1, which
+// would match as "any" (ZOOKEEPER-4743).
+int32_t NextVersion(int32_t version) {
+  if (version == std::numeric_limits<int32_t>::max()) {
+    return std::numeric_limits<int32_t>::min();
+  }
+  return version + 1 == kAnyVersion ? 0 : version + 1;
+}
+
+bool VersionMatches(int32_t wanted, int32_t version) {
+  return wanted == kAnyVersion || wanted == version;
+}
+
+// Create and delete look at the parent before they look at the whole path.
+bool HasParent(std::string_view path) {
+  return path.find('/') != std::string_view::npos &&
+         path.find('\0') == std::string_view::npos;
+}
+
+int64_t DataBytes(const v1::WriteOp& op) {
+  return static_cast<int64_t>(op.create().data().size() +
+                              op.set_data().data().size());
+}
+
+v1::Txn NewTxn(const v1::TxnOrigin& origin, int64_t now_ms) {
+  v1::Txn txn;
+  *txn.mutable_origin() = origin;
+  txn.set_time_ms(now_ms);
+  return txn;
+}
+
+}  // namespace
+
+// --- The pending layer ---
+
+void Preparer::Reset() {
+  nodes_.clear();
+  sessions_.clear();
+  ephemerals_.clear();
+  pending_.clear();
+  open_.reset();
+  node_undo_.clear();
+  session_undo_.reset();
+}
+
+std::optional<ZnodeFacts> Preparer::Find(std::string_view path) const {
+  if (!nodes_.empty()) {
+    const auto it = nodes_.find(std::string(path));
+    if (it != nodes_.end()) {
+      if (!it->second.exists) return std::nullopt;
+      return it->second.facts;
+    }
+  }
+  return tree_.Find(path);
+}
+
+bool Preparer::SessionAlive(SessionId id) const {
+  const auto it = sessions_.find(id);
+  if (it != sessions_.end()) return it->second.alive;
+  return tree_.sessions().Contains(id);
+}
+
+void Preparer::Begin() {
+  CHECK(!open_) << "the txn before has been neither proposed nor withdrawn";
+  open_.emplace();
+  open_->number = ++last_number_;
+}
+
+void Preparer::Change(std::string_view path, bool exists,
+                      const ZnodeFacts& facts) {
+  const std::string key(path);
+  const auto it = nodes_.find(key);
+  NodeUndo undo{key, std::nullopt};
+  if (it != nodes_.end()) undo.before = it->second;
+  node_undo_.push_back(std::move(undo));
+  open_->paths.push_back(key);
+  SetNode(key, PendingNode{exists, facts, open_->number});
+}
+
+void Preparer::ChangeSession(SessionId id, bool alive) {
+  SessionUndo undo{id, std::nullopt};
+  const auto it = sessions_.find(id);
+  if (it != sessions_.end()) undo.before = it->second;
+  session_undo_ = undo;
+  open_->session = id;
+  SetSession(id, PendingSession{alive, open_->number});
+}
+
+void Preparer::SetNode(const std::string& path,
+                       std::optional<PendingNode> node) {
+  const auto it = nodes_.find(path);
+  if (it != nodes_.end() && it->second.exists) {
+    const auto owned = ephemerals_.find(it->second.facts.ephemeral_owner);
+    if (owned != ephemerals_.end()) {
+      owned->second.erase(path);
+      if (owned->second.empty()) ephemerals_.erase(owned);
+    }
+  }
+  if (!node) {
+    if (it != nodes_.end()) nodes_.erase(it);
+    return;
+  }
+  if (node->exists && node->facts.ephemeral_owner != 0) {
+    ephemerals_[node->facts.ephemeral_owner].insert(path);
+  }
+  if (it != nodes_.end()) {
+    it->second = *node;
+  } else {
+    nodes_.emplace(path, *node);
+  }
+}
+
+void Preparer::SetSession(SessionId id, std::optional<PendingSession> session) {
+  if (session) {
+    sessions_[id] = *session;
+  } else {
+    sessions_.erase(id);
+  }
+}
+
+void Preparer::Rollback() {
+  for (auto undo = node_undo_.rbegin(); undo != node_undo_.rend(); ++undo) {
+    SetNode(undo->path, undo->before);
+  }
+  if (session_undo_) SetSession(session_undo_->id, session_undo_->before);
+  node_undo_.clear();
+  session_undo_.reset();
+  open_.reset();
+}
+
+void Preparer::Proposed(Zxid zxid) {
+  CHECK(open_) << "nothing is prepared";
+  CHECK(pending_.empty() || pending_.back().zxid < zxid)
+      << zxid << " after " << pending_.back().zxid;
+  open_->zxid = zxid;
+  pending_.push_back(*std::move(open_));
+  open_.reset();
+  node_undo_.clear();
+  session_undo_.reset();
+}
+
+void Preparer::Withdraw() {
+  CHECK(open_) << "nothing is prepared";
+  Rollback();
+}
+
+void Preparer::Applied(Zxid zxid) {
+  while (!pending_.empty() && pending_.front().zxid <= zxid) {
+    const PendingTxn& txn = pending_.front();
+    for (const std::string& path : txn.paths) {
+      const auto it = nodes_.find(path);
+      if (it != nodes_.end() && it->second.txn == txn.number) {
+        SetNode(path, std::nullopt);
+      }
+    }
+    if (txn.session) {
+      const auto it = sessions_.find(*txn.session);
+      if (it != sessions_.end() && it->second.txn == txn.number) {
+        sessions_.erase(it);
+      }
+    }
+    pending_.pop_front();
+  }
+}
+
+// --- Requests ---
+
+Rejected Preparer::Reject(v1::CoordCode code) const {
+  Rejected rejected;
+  rejected.response.set_code(code);
+  if (!pending_.empty()) rejected.after = pending_.back().zxid;
+  return rejected;
+}
+
+Prepared Preparer::PrepareWrite(const v1::TxnOrigin& origin,
+                                const v1::CoordRequest& request,
+                                int64_t now_ms) {
+  switch (request.op_case()) {
+    case v1::CoordRequest::kWrite:
+      return PrepareSingle(NewTxn(origin, now_ms), request.write());
+    case v1::CoordRequest::kMulti:
+      return PrepareMulti(NewTxn(origin, now_ms), request.multi());
+    default:
+      return Reject(v1::UNIMPLEMENTED);
+  }
+}
+
+Prepared Preparer::PrepareSingle(v1::Txn txn, const v1::WriteOp& op) {
+  // A check by itself would be a write that writes nothing; in ZooKeeper 3.8 it
+  // destroyed the ensemble's log (ZOOKEEPER-2623).
+  if (op.op_case() == v1::WriteOp::kCheck ||
+      op.op_case() == v1::WriteOp::OP_NOT_SET) {
+    return Reject(v1::UNIMPLEMENTED);
+  }
+  Begin();
+  const v1::CoordCode code = DoOp(SessionId(txn.origin().session_id()), op,
+                                  txn.mutable_write()->add_ops());
+  if (code == v1::OK) return txn;
+  Rollback();
+  Rejected rejected = Reject(code);
+  rejected.response.mutable_write()->set_code(code);
+  return rejected;
+}
+
+Prepared Preparer::PrepareMulti(v1::Txn txn, const v1::MultiOp& multi) {
+  const SessionId session(txn.origin().session_id());
+  if (multi.ops().empty() && !SessionAlive(session)) {
+    return Reject(v1::SESSION_EXPIRED);
+  }
+  Begin();
+  v1::WriteTxn* write = txn.mutable_write();
+  write->set_multi(true);
+  int64_t data_bytes = 0;
+  for (int i = 0; i < multi.ops_size(); ++i) {
+    v1::CoordCode code = DoOp(session, multi.ops(i), write->add_ops());
+    data_bytes += DataBytes(multi.ops(i));
+    if (code == v1::OK && data_bytes > options_.max_data_bytes) {
+      code = v1::QUOTA_EXCEEDED;
+    }
+    if (code == v1::OK) continue;
+    Rollback();
+    Rejected rejected = Reject(code);
+    for (int j = 0; j < multi.ops_size(); ++j) {
+      rejected.response.add_multi()->set_code(
+          j < i ? v1::OK : (j == i ? code : v1::RUNTIME_INCONSISTENCY));
+    }
+    return rejected;
+  }
+  return txn;
+}
+
+Prepared Preparer::PrepareCreateSession(const v1::TxnOrigin& origin,
+                                        SessionId id, std::string password,
+                                        int64_t timeout_ms, int64_t now_ms) {
+  if (id.value() == 0 || sessions_.count(id) != 0 ||
+      tree_.sessions().Contains(id)) {
+    return Reject(v1::RUNTIME_INCONSISTENCY);
+  }
+  Begin();
+  ChangeSession(id, true);
+  v1::Txn txn = NewTxn(origin, now_ms);
+  v1::CreateSessionTxn* create = txn.mutable_create_session();
+  create->set_session_id(id.value());
+  create->set_password(std::move(password));
+  create->set_timeout_ms(timeout_ms);
+  return txn;
+}
+
+Prepared Preparer::PrepareCloseSession(const v1::TxnOrigin& origin,
+                                       SessionId id, int64_t now_ms) {
+  if (!SessionAlive(id)) return Reject(v1::SESSION_EXPIRED);
+  std::set<std::string> paths;
+  for (std::string& path : tree_.EphemeralsOf(id)) {
+    const std::optional<ZnodeFacts> facts = Find(path);
+    if (facts && facts->ephemeral_owner == id.value()) {
+      paths.insert(std::move(path));
+    }
+  }
+  const auto pending = ephemerals_.find(id.value());
+  if (pending != ephemerals_.end()) {
+    paths.insert(pending->second.begin(), pending->second.end());
+  }
+  Begin();
+  v1::Txn txn = NewTxn(origin, now_ms);
+  v1::CloseSessionTxn* close = txn.mutable_close_session();
+  close->set_session_id(id.value());
+  for (const std::string& path : paths) {
+    RemoveNode(path);
+    close->add_ephemerals(path);
+  }
+  ChangeSession(id, false);
+  return txn;
+}
+
+// --- Operations. Each checks in ZooKeeper's order, then changes the layer. ---
+
+v1::CoordCode Preparer::DoOp(SessionId session, const v1::WriteOp& op,
+                             v1::TxnOp* out) {
+  if (op.op_case() == v1::WriteOp::kCreate &&
+      !v1::CreateMode_IsValid(op.create().mode())) {
+    return v1::BAD_ARGUMENTS;
+  }
+  if (!SessionAlive(session)) return v1::SESSION_EXPIRED;
+  switch (op.op_case()) {
+    case v1::WriteOp::kCreate:
+      return DoCreate(session, op.create(), out->mutable_create());
+    case v1::WriteOp::kDelete:
+      return DoDelete(op.delete_(), out->mutable_delete_());
+    case v1::WriteOp::kSetData:
+      return DoSetData(op.set_data(), out->mutable_set_data());
+    case v1::WriteOp::kCheck:
+      return DoCheck(op.check(), out->mutable_check());
+    case v1::WriteOp::OP_NOT_SET:
+      break;
+  }
+  return v1::MARSHALLING_ERROR;
+}
+
+v1::CoordCode Preparer::DoCreate(SessionId session, const v1::CreateOp& op,
+                                 v1::CreateTxnOp* out) {
+  if (!HasParent(op.path())) return v1::BAD_ARGUMENTS;
+  const std::string parent_path(ParentPath(op.path()));
+  std::optional<ZnodeFacts> parent = Find(parent_path);
+  if (!parent) return v1::NO_NODE;
+  std::string path = op.path();
+  if (IsSequential(op.mode())) path += SequenceSuffix(parent->creates);
+  if (static_cast<int64_t>(path.size()) > options_.max_path_bytes ||
+      !IsValidPath(path)) {
+    return v1::BAD_ARGUMENTS;
+  }
+  if (Find(path)) return v1::NODE_EXISTS;
+  if (parent->ephemeral_owner != 0) return v1::NO_CHILDREN_FOR_EPHEMERALS;
+  if (static_cast<int64_t>(op.data().size()) > options_.max_data_bytes) {
+    return v1::QUOTA_EXCEEDED;
+  }
+
+  ++parent->creates;
+  ++parent->num_children;
+  ZnodeFacts node;
+  if (IsEphemeral(op.mode())) node.ephemeral_owner = session.value();
+  Change(parent_path, true, *parent);
+  Change(path, true, node);
+  out->set_path(std::move(path));
+  out->set_data(op.data());
+  out->set_ephemeral_owner(node.ephemeral_owner);
+  out->set_parent_creates(parent->creates);
+  return v1::OK;
+}
+
+v1::CoordCode Preparer::DoDelete(const v1::DeleteOp& op,
+                                 v1::DeleteTxnOp* out) {
+  if (!HasParent(op.path()) || IsReservedPath(op.path())) {
+    return v1::BAD_ARGUMENTS;
+  }
+  const std::optional<ZnodeFacts> node = Find(op.path());
+  if (!node) return v1::NO_NODE;
+  if (!VersionMatches(op.version(), node->version)) return v1::BAD_VERSION;
+  if (node->num_children != 0) return v1::NOT_EMPTY;
+  RemoveNode(op.path());
+  out->set_path(op.path());
+  return v1::OK;
+}
+
+void Preparer::RemoveNode(std::string_view path) {
+  const std::string parent_path(ParentPath(path));
+  ZnodeFacts parent = Find(parent_path).value();
+  --parent.num_children;
+  Change(parent_path, true, parent);
+  Change(path, false, ZnodeFacts{});
+}
+
+v1::CoordCode Preparer::DoSetData(const v1::SetDataOp& op,
+                                  v1::SetDataTxnOp* out) {
+  if (!IsValidPath(op.path())) return v1::BAD_ARGUMENTS;
+  std::optional<ZnodeFacts> node = Find(op.path());
+  if (!node) return v1::NO_NODE;
+  // The ensemble's own; in ZooKeeper an ACL that only lets read says so.
+  if (op.path() == kSystemConfigPath) return v1::NO_AUTH;
+  if (static_cast<int64_t>(op.data().size()) > options_.max_data_bytes) {
+    return v1::QUOTA_EXCEEDED;
+  }
+  if (!VersionMatches(op.version(), node->version)) return v1::BAD_VERSION;
+  node->version = NextVersion(node->version);
+  Change(op.path(), true, *node);
+  out->set_path(op.path());
+  out->set_data(op.data());
+  out->set_version(node->version);
+  return v1::OK;
+}
+
+v1::CoordCode Preparer::DoCheck(const v1::CheckVersionOp& op,
+                                v1::CheckTxnOp* out) {
+  if (!IsValidPath(op.path())) return v1::BAD_ARGUMENTS;
+  const std::optional<ZnodeFacts> node = Find(op.path());
+  if (!node) return v1::NO_NODE;
+  if (!VersionMatches(op.version(), node->version)) return v1::BAD_VERSION;
+  out->set_path(op.path());
+  return v1::OK;
+}
+
+}  // namespace sillok

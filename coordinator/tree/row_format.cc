@@ -1,0 +1,259 @@
+#include "coordinator/tree/row_format.h"
+
+#include <cstring>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+namespace sillok {
+namespace {
+
+constexpr char kFormat = 1;
+constexpr size_t kChecksumBytes = 8;
+
+void PutFixed64(uint64_t value, char* out) {
+  for (int i = 0; i < 8; ++i) {
+    out[i] = static_cast<char>(value >> (8 * i));
+  }
+}
+
+uint64_t GetFixed64(const char* in) {
+  uint64_t value = 0;
+  for (int i = 0; i < 8; ++i) {
+    value |= uint64_t{static_cast<unsigned char>(in[i])} << (8 * i);
+  }
+  return value;
+}
+
+void PutVarint(uint64_t value, std::string* out) {
+  while (value >= 0x80) {
+    out->push_back(static_cast<char>(value | 0x80));
+    value >>= 7;
+  }
+  out->push_back(static_cast<char>(value));
+}
+
+uint64_t ZigZag(int64_t value) {
+  return (static_cast<uint64_t>(value) << 1) ^
+         static_cast<uint64_t>(value >> 63);
+}
+
+int64_t UnZigZag(uint64_t value) {
+  return static_cast<int64_t>((value >> 1) ^ (~(value & 1) + 1));
+}
+
+// Takes fields off the front of a row; once one is missing, ok() is false and
+// the rest read as 0.
+class Reader {
+ public:
+  explicit Reader(std::string_view text) : text_(text) {}
+  bool ok() const { return ok_; }
+  std::string_view rest() const { return text_; }
+
+  uint64_t Varint() {
+    uint64_t value = 0;
+    for (int shift = 0; shift < 64; shift += 7) {
+      if (text_.empty()) break;
+      const auto byte = static_cast<unsigned char>(text_[0]);
+      text_.remove_prefix(1);
+      value |= uint64_t{byte & 0x7fu} << shift;
+      if (byte < 0x80) return value;
+    }
+    ok_ = false;
+    return 0;
+  }
+  int64_t Signed() { return UnZigZag(Varint()); }
+
+ private:
+  std::string_view text_;
+  bool ok_ = true;
+};
+
+uint64_t Checksum(std::string_view key, std::string_view body) {
+  const uint64_t seed = XXH3_64bits(key.data(), key.size());
+  return XXH3_64bits_withSeed(body.data(), body.size(), seed);
+}
+
+// Room for the checksum, then the format byte.
+std::string BeginRow(size_t expected_bytes) {
+  std::string row;
+  row.reserve(kChecksumBytes + 1 + expected_bytes);
+  row.assign(kChecksumBytes, '\0');
+  row.push_back(kFormat);
+  return row;
+}
+
+void FinishRow(std::string_view key, std::string* row) {
+  PutFixed64(Checksum(key, std::string_view(*row).substr(kChecksumBytes)),
+             row->data());
+}
+
+absl::Status Damaged(std::string_view key, const char* what) {
+  return absl::DataLossError("row " + DescribeKey(key) + ": " + what);
+}
+
+absl::StatusOr<Reader> OpenRow(std::string_view key, std::string_view value) {
+  if (absl::Status status = VerifyRow(key, value); !status.ok()) return status;
+  if (value[kChecksumBytes] != kFormat) {
+    return Damaged(key, "unknown format (written by a later version?)");
+  }
+  return Reader(value.substr(kChecksumBytes + 1));
+}
+
+}  // namespace
+
+std::string MetaKey() { return std::string(1, kMetaRow); }
+
+std::string NodeKey(std::string_view path) {
+  std::string key;
+  key.reserve(path.size() + 1);
+  key.push_back(kNodeRow);
+  key.append(path);
+  return key;
+}
+
+std::string SessionKey(SessionId id) {
+  std::string key(9, kSessionRow);
+  for (int i = 0; i < 8; ++i) {
+    key[1 + i] = static_cast<char>(id.value() >> (8 * (7 - i)));
+  }
+  return key;
+}
+
+absl::StatusOr<SessionId> DecodeSessionKey(std::string_view key) {
+  if (key.size() != 9 || key[0] != kSessionRow) {
+    return Damaged(key, "not the key of a session");
+  }
+  uint64_t id = 0;
+  for (int i = 1; i <= 8; ++i) {
+    id = (id << 8) | static_cast<unsigned char>(key[i]);
+  }
+  return SessionId(id);
+}
+
+std::string EncodeMeta(const MetaFields& fields) {
+  std::string row = BeginRow(40);
+  PutVarint(fields.applied, &row);
+  PutVarint(fields.znodes, &row);
+  PutVarint(fields.sessions, &row);
+  PutVarint(fields.digest, &row);
+  FinishRow(MetaKey(), &row);
+  return row;
+}
+
+std::string EncodeNode(std::string_view key, const NodeFields& fields) {
+  std::string row = BeginRow(64 + fields.data.size());
+  PutVarint(fields.czxid, &row);
+  PutVarint(fields.mzxid, &row);
+  PutVarint(fields.pzxid, &row);
+  PutVarint(ZigZag(fields.ctime_ms), &row);
+  PutVarint(ZigZag(fields.mtime_ms), &row);
+  PutVarint(ZigZag(fields.version), &row);
+  PutVarint(ZigZag(fields.creates), &row);
+  PutVarint(fields.num_children, &row);
+  PutVarint(fields.ephemeral_owner, &row);
+  row.append(fields.data);
+  FinishRow(key, &row);
+  return row;
+}
+
+std::string EncodeSession(std::string_view key, const SessionFields& fields) {
+  std::string row = BeginRow(10 + fields.password.size());
+  PutVarint(ZigZag(fields.timeout_ms), &row);
+  row.append(fields.password);
+  FinishRow(key, &row);
+  return row;
+}
+
+absl::StatusOr<MetaFields> DecodeMeta(std::string_view value) {
+  const std::string key = MetaKey();
+  absl::StatusOr<Reader> reader = OpenRow(key, value);
+  if (!reader.ok()) return reader.status();
+  MetaFields fields;
+  fields.applied = reader->Varint();
+  fields.znodes = reader->Varint();
+  fields.sessions = reader->Varint();
+  fields.digest = reader->Varint();
+  if (!reader->ok()) return Damaged(key, "too short");
+  return fields;
+}
+
+absl::StatusOr<NodeFields> DecodeNode(std::string_view key,
+                                      std::string_view value) {
+  absl::StatusOr<Reader> reader = OpenRow(key, value);
+  if (!reader.ok()) return reader.status();
+  NodeFields fields;
+  fields.czxid = reader->Varint();
+  fields.mzxid = reader->Varint();
+  fields.pzxid = reader->Varint();
+  fields.ctime_ms = reader->Signed();
+  fields.mtime_ms = reader->Signed();
+  fields.version = static_cast<int32_t>(reader->Signed());
+  fields.creates = reader->Signed();
+  fields.num_children = reader->Varint();
+  fields.ephemeral_owner = reader->Varint();
+  if (!reader->ok()) return Damaged(key, "too short");
+  fields.data = reader->rest();
+  return fields;
+}
+
+absl::StatusOr<SessionFields> DecodeSession(std::string_view key,
+                                            std::string_view value) {
+  absl::StatusOr<Reader> reader = OpenRow(key, value);
+  if (!reader.ok()) return reader.status();
+  SessionFields fields;
+  fields.timeout_ms = reader->Signed();
+  if (!reader->ok()) return Damaged(key, "too short");
+  fields.password = reader->rest();
+  return fields;
+}
+
+absl::Status VerifyRow(std::string_view key, std::string_view value) {
+  if (value.size() <= kChecksumBytes) return Damaged(key, "too short");
+  if (GetFixed64(value.data()) !=
+      Checksum(key, value.substr(kChecksumBytes))) {
+    return Damaged(key, "checksum does not match");
+  }
+  return absl::OkStatus();
+}
+
+std::string DescribeKey(std::string_view key) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string text;
+  for (const char c : key) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte < 0x7f) {
+      text.push_back(c);
+    } else {
+      text += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
+    }
+  }
+  return "'" + text + "'";
+}
+
+uint64_t NodeDigest(std::string_view path, const NodeFields& fields) {
+  const uint64_t words[] = {
+      fields.czxid,
+      fields.mzxid,
+      fields.pzxid,
+      static_cast<uint64_t>(fields.ctime_ms),
+      static_cast<uint64_t>(fields.mtime_ms),
+      static_cast<uint64_t>(fields.version),
+      static_cast<uint64_t>(fields.creates),
+      fields.num_children,
+      fields.ephemeral_owner,
+      fields.data.size(),
+  };
+  return XXH3_64bits_withSeed(words, sizeof(words),
+                              XXH3_64bits(path.data(), path.size()));
+}
+
+uint64_t SessionDigest(SessionId id, const SessionFields& fields) {
+  const uint64_t words[] = {id.value(),
+                            static_cast<uint64_t>(fields.timeout_ms)};
+  return XXH3_64bits_withSeed(
+      words, sizeof(words),
+      XXH3_64bits(fields.password.data(), fields.password.size()));
+}
+
+}  // namespace sillok

@@ -1,0 +1,75 @@
+// The bytes of the tree's persistent rows; docs/format/coordinator-store.md is
+// the specification. Pure functions. Internal to coordinator/tree.
+#ifndef SILLOK_COORDINATOR_TREE_ROW_FORMAT_H_
+#define SILLOK_COORDINATOR_TREE_ROW_FORMAT_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/ids.h"
+
+namespace sillok {
+
+// First byte of a key. The meta row comes first, then znodes, parents before
+// their children, then sessions.
+inline constexpr char kMetaRow = 'M';
+inline constexpr char kNodeRow = 'N';
+inline constexpr char kSessionRow = 'S';
+
+struct NodeFields {
+  uint64_t czxid = 0;
+  uint64_t mzxid = 0;
+  uint64_t pzxid = 0;
+  int64_t ctime_ms = 0;
+  int64_t mtime_ms = 0;
+  int32_t version = 0;
+  int64_t creates = 0;
+  uint64_t num_children = 0;
+  uint64_t ephemeral_owner = 0;
+  std::string_view data;
+};
+
+struct SessionFields {
+  std::string_view password;
+  int64_t timeout_ms = 0;
+};
+
+struct MetaFields {
+  uint64_t applied = 0;
+  uint64_t znodes = 0;
+  uint64_t sessions = 0;
+  uint64_t digest = 0;
+};
+
+std::string MetaKey();
+std::string NodeKey(std::string_view path);
+std::string SessionKey(SessionId id);
+
+std::string EncodeMeta(const MetaFields& fields);
+std::string EncodeNode(std::string_view key, const NodeFields& fields);
+std::string EncodeSession(std::string_view key, const SessionFields& fields);
+
+// DATA_LOSS when the checksum or the form is wrong. Views point into `value`.
+absl::StatusOr<MetaFields> DecodeMeta(std::string_view value);
+absl::StatusOr<NodeFields> DecodeNode(std::string_view key,
+                                      std::string_view value);
+absl::StatusOr<SessionFields> DecodeSession(std::string_view key,
+                                            std::string_view value);
+absl::StatusOr<SessionId> DecodeSessionKey(std::string_view key);
+
+// The checksum alone, for any row: what copies rows checks them so.
+absl::Status VerifyRow(std::string_view key, std::string_view value);
+// A key as an error message shows it.
+std::string DescribeKey(std::string_view key);
+
+// What one znode or session adds to the tree's digest (data is represented by
+// mzxid and its size).
+uint64_t NodeDigest(std::string_view path, const NodeFields& fields);
+uint64_t SessionDigest(SessionId id, const SessionFields& fields);
+
+}  // namespace sillok
+
+#endif  // SILLOK_COORDINATOR_TREE_ROW_FORMAT_H_
