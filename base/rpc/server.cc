@@ -46,7 +46,8 @@ void InitPluginsOnce() {
 
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
     const std::vector<std::string>& addresses,
-    const std::vector<grpc::Service*>& services) {
+    const std::vector<grpc::Service*>& services,
+    std::unique_ptr<grpc::ServerCompletionQueue>* queue) {
   InitPluginsOnce();
   auto server = std::unique_ptr<RpcServer>(new RpcServer);
   grpc::ServerBuilder builder;
@@ -59,6 +60,7 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
                              server->ports_.back().get());
   }
   for (grpc::Service* service : services) builder.RegisterService(service);
+  if (queue != nullptr) *queue = builder.AddCompletionQueue();
   int tuned_before = TunedSockets();
   server->server_ = builder.BuildAndStart();
   for (size_t i = 0; i < addresses.size(); ++i) {

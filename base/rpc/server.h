@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "grpcpp/completion_queue.h"
 #include "grpcpp/impl/codegen/service_type.h"
 #include "grpcpp/server.h"
 
@@ -19,9 +20,12 @@ class RpcServer {
   // Listens on each `host:port` (port 0: the kernel's choice). The services must
   // outlive the server. An address that cannot be had gives an error that names
   // it.
+  // With `queue`, services of the completion-queue API get one: poll it from
+  // right after Start, and shut it down after the server.
   static absl::StatusOr<std::unique_ptr<RpcServer>> Start(
       const std::vector<std::string>& addresses,
-      const std::vector<grpc::Service*>& services);
+      const std::vector<grpc::Service*>& services,
+      std::unique_ptr<grpc::ServerCompletionQueue>* queue = nullptr);
   // Shutdown with a grace of 0.
   ~RpcServer();
 
