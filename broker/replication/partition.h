@@ -26,7 +26,9 @@
 #include "base/strand.h"
 #include "base/timer.h"
 #include "broker/log/partition_log.h"
+#include "broker/replication/offset_waiters.h"
 #include "broker/replication/partition_state.h"
+#include "broker/replication/replica_state.h"
 
 namespace sillok {
 
@@ -40,12 +42,6 @@ struct PartitionOptions {
   // (fdatasync, many appends to one sync). Appends with acks=1 wait for the
   // leader's disk, acks=-1 for the disks of the whole ISR.
   bool acknowledge_after_flush = false;
-};
-
-enum class ReplicaRole {
-  kOffline,   // no state from the controller yet, or its log failed
-  kFollower,
-  kLeader,
 };
 
 struct AppendRequest {
@@ -139,12 +135,6 @@ struct ListOffsetOutcome {
   LeaderEpoch leader_epoch = kNoLeaderEpoch;
 };
 
-enum class WakeReason {
-  kReached,    // the bound has passed the offset
-  kDeadline,   // it has not, in time
-  kRoleChanged,  // leader epoch or role changed, or the replica is stopping
-};
-
 // For describe commands and metrics; one consistent picture.
 struct PartitionStats {
   ReplicaRole role = ReplicaRole::kOffline;
@@ -198,11 +188,15 @@ class Partition : public std::enable_shared_from_this<Partition> {
     // the controller has answered. Called on the strand. Never null.
     std::function<void(std::shared_ptr<Partition> partition, AlterIsr wanted)>
         alter_isr;
-    // Role or leader epoch changed. On the strand, before anything else happens
-    // under the new role. May be null.
+    // Role or leader epoch changed. On the strand, when reads see the new role
+    // already and before anything is appended under it. May be null.
     std::function<void(const std::shared_ptr<Partition>& partition,
                        ReplicaRole role, LeaderEpoch leader_epoch)>
         on_role_change;
+    // The log refuses to write from now on; the replica is offline. May be null.
+    std::function<void(const TopicPartition& partition,
+                       const absl::Status& status)>
+        on_log_failed;
   };
 
   // `log` is this partition's until Stop is done, and outlives that.
@@ -311,8 +305,9 @@ class Partition : public std::enable_shared_from_this<Partition> {
   // CheckIsr may have work: post it within a second or so.
   bool NeedsIsrCheck() const;
 
+  class Impl;  // partition_impl.h
+
  private:
-  class Impl;
   Partition(TopicPartition id, std::string topic_id);
 
   const TopicPartition id_;
