@@ -26,7 +26,10 @@ inline Entry MakeEntry(Zxid zxid, std::string txn) {
   return Entry{zxid, std::make_shared<const std::string>(std::move(txn))};
 }
 
-// The two numbers of ZAB that outlive a restart.
+// The two numbers of ZAB that outlive a restart. Always current_epoch <=
+// accepted_epoch, and the epoch of the last log entry <= accepted_epoch. That
+// epoch may be above current_epoch: a member that crashes while a new leader
+// synchronises it has the entries but has not joined the epoch.
 struct HardState {
   // The highest epoch this member has promised to a would-be leader. It takes
   // nothing from a lower one.

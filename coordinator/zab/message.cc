@@ -66,7 +66,7 @@ void PrintBody(const Message& m, std::ostream& out) {
       if (m.rejected) {
         out << " rejects " << m.zxid << " hint " << m.hint;
       } else {
-        out << " durable " << m.zxid;
+        out << " durable " << m.zxid << " received " << m.hint;
       }
       return;
     case MessageKind::kNewLeader:
@@ -77,7 +77,8 @@ void PrintBody(const Message& m, std::ostream& out) {
           << (m.established ? "" : ", not established");
       return;
     case MessageKind::kPong:
-      out << ' ' << m.sequence << " durable " << m.zxid;
+      out << ' ' << m.sequence << " durable " << m.zxid << " received "
+          << m.hint;
       return;
     case MessageKind::kNewEpoch:
     case MessageKind::kAckNewLeader:

@@ -34,11 +34,11 @@ enum class MessageKind : uint8_t {
   kAckEpoch,      // follower: current_epoch, zxid = last logged, promised
   // Synchronisation and broadcast.
   kAppend,     // leader: zxid = predecessor, entries, commit
-  kAck,        // follower: zxid = durable up to here; or rejected with hint
+  kAck,        // follower: zxid = durable, hint = received; or rejected
   kNewLeader,  // leader: zxid = end of the history my epoch starts from
   kAckNewLeader,  // follower: that history is durable, and so is current_epoch
   kPing,          // leader: zxid = last sent to you, commit, sequence
-  kPong,          // follower: zxid = durable up to here, sequence
+  kPong,          // follower: sequence, zxid = durable, hint = received
   // A leader that shuts down: look for another one at once.
   kGoodbye,
 };
@@ -79,8 +79,10 @@ struct Message {
   // kPing, echoed by kPong: names the heartbeat round.
   uint64_t sequence = 0;
 
-  // kAck: `zxid` of the refused message is not in the sender's history; hint is
-  // the last one it has at or before it.
+  // kAck, kPong: up to `zxid` the follower's history is the leader's and on
+  // stable storage, up to `hint` it is the leader's and being written.
+  // kAck rejected: `zxid` of the refused message is not in the sender's history;
+  // hint is the last one it has at or before it (or where its log starts).
   bool rejected = false;
   Zxid hint;
 

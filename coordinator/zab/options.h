@@ -19,6 +19,8 @@ struct ZabFaults {
   bool promise_before_persist = false;
   // current_epoch reaches the disk before the history it stands for.
   bool current_epoch_before_history = false;
+  // The leader commits what it has itself.
+  bool commit_without_quorum = false;
   // The leader counts acknowledgements of members not yet in its epoch.
   bool commit_without_epoch_quorum = false;
   // A follower keeps an unknown tail when it joins a leader.

@@ -106,6 +106,7 @@ bool SmallBodyFromProto(const Wire& wire, Message* m) {
       m->kind = MessageKind::kPong;
       m->sequence = wire.pong().round();
       m->zxid = Zxid(wire.pong().durable_zxid());
+      m->hint = Zxid(wire.pong().received_zxid());
       return true;
     case Wire::kGoodbye:
       m->kind = MessageKind::kGoodbye;
@@ -160,6 +161,7 @@ Wire ToProto(const Message& m) {
     case MessageKind::kPong:
       wire.mutable_pong()->set_round(m.sequence);
       wire.mutable_pong()->set_durable_zxid(m.zxid.value());
+      wire.mutable_pong()->set_received_zxid(m.hint.value());
       break;
     case MessageKind::kGoodbye:
       wire.mutable_goodbye();

@@ -14,25 +14,9 @@
 #include "coordinator/zab/log_view.h"
 #include "coordinator/zab/message.h"
 #include "coordinator/zab/options.h"
+#include "coordinator/zab/persist.h"
 
 namespace sillok::zab {
-
-// A change to stable storage. Carry out the parts in this order; storage may
-// write them one after the other or all at once, but never a later part without
-// the earlier ones.
-struct Persist {
-  // Rises by one with each Persist of an incarnation.
-  uint64_t token = 0;
-  // Replace the applied state and the whole log by the snapshot the shell has
-  // staged, whose zxid this is: the log is then empty and trimmed to it. Either
-  // all of it happens or nothing; no entry of the old log survives.
-  std::optional<Zxid> install_snapshot;
-  // Delete all entries above this zxid.
-  std::optional<Zxid> truncate_after;
-  // Append. Gapless after what is there.
-  std::vector<Entry> entries;
-  std::optional<HardState> hard_state;
-};
 
 struct BarrierResult {
   uint64_t id = 0;
@@ -117,7 +101,8 @@ struct Output {
 // and reports OnSnapshotSent. The receiver's shell stages the chunks apart
 // from the live state (a new stream throws an unfinished one away), and when
 // the last one is in and checked calls OnSnapshotReceived. The next Output has
-// either a Persist with install_snapshot or discard_snapshot.
+// either a Persist with install_snapshot or discard_snapshot. A SnapshotSend for
+// a member replaces one to it that is still under way.
 //
 // Trimming. The shell may trim the log to any zxid at or below the applied one
 // whenever it likes; followers that need older entries get a snapshot.

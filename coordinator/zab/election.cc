@@ -1,0 +1,96 @@
+#include "coordinator/zab/election.h"
+
+#include <utility>
+
+namespace sillok::zab {
+
+void Election::Begin() {
+  ++rounds_begun_;
+  own_ = Vote{local_->history.recency(), local_->history.last(),
+              local_->options.self};
+  vote_ = own_;
+  StartRound(round_ + 1);
+  NotifyAll();
+}
+
+void Election::StartRound(uint64_t round) {
+  round_ = round;
+  votes_.clear();
+  votes_[local_->options.self] = vote_;
+  settled_ticks_ = -1;
+}
+
+bool Election::IsBetter(const Vote& a, const Vote& b) const {
+  if (local_->options.faults.vote_by_id_only) return a.leader > b.leader;
+  return a > b;
+}
+
+std::optional<MemberId> Election::Step(const Message& n) {
+  if (n.role == Role::kLeading) {
+    // From the leader itself, so it either has a quorum or soon gives up.
+    vote_ = n.vote;
+    vote_.leader = n.from;
+    return n.from;
+  }
+  if (n.role == Role::kLooking && n.round > round_) {
+    vote_ = IsBetter(n.vote, own_) ? n.vote : own_;
+    StartRound(n.round);
+    NotifyAll();
+  } else if (n.round < round_) {
+    if (n.role == Role::kLooking) Notify(n.from, Role::kLooking, 0);
+    return std::nullopt;
+  } else if (n.round > round_) {
+    return std::nullopt;
+  } else if (IsBetter(n.vote, vote_)) {
+    vote_ = n.vote;
+    votes_[local_->options.self] = vote_;
+    settled_ticks_ = -1;
+    NotifyAll();
+  }
+  auto [known, is_new] = votes_.emplace(n.from, n.vote);
+  // Within a round votes only get better; an overtaken one is no news.
+  if (!is_new && IsBetter(n.vote, known->second)) known->second = n.vote;
+  return Decide(false);
+}
+
+std::optional<MemberId> Election::Tick() {
+  if (++ticks_since_notify_ >= local_->options.notify_ticks) NotifyAll();
+  if (settled_ticks_ >= 0) ++settled_ticks_;
+  return Decide(true);
+}
+
+std::optional<MemberId> Election::Decide(bool settled) {
+  size_t agreeing = 0;
+  for (const auto& [member, vote] : votes_) {
+    if (vote == vote_) ++agreeing;
+  }
+  if (!local_->voters.IsQuorum(agreeing)) {
+    settled_ticks_ = -1;
+    return std::nullopt;
+  }
+  if (settled_ticks_ < 0) settled_ticks_ = 0;
+  if (votes_.size() == local_->voters.size() ||
+      (settled && settled_ticks_ >= local_->options.settle_ticks)) {
+    return vote_.leader;
+  }
+  return std::nullopt;
+}
+
+void Election::Notify(MemberId to, Role role, uint32_t epoch) {
+  Message m;
+  m.kind = MessageKind::kNotification;
+  m.epoch = epoch;
+  m.role = role;
+  m.round = round_;
+  m.vote = vote_;
+  local_->outbox.Send(to, std::move(m));
+}
+
+void Election::NotifyAll() {
+  ticks_since_notify_ = 0;
+  for (MemberId member : local_->voters.members()) {
+    if (member != local_->options.self) Notify(member, Role::kLooking, 0);
+  }
+}
+
+}  // namespace sillok::zab

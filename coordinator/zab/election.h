@@ -1,0 +1,56 @@
+// Fast leader election: one member's part in it.
+#ifndef SILLOK_COORDINATOR_ZAB_ELECTION_H_
+#define SILLOK_COORDINATOR_ZAB_ELECTION_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+
+#include "base/ids.h"
+#include "coordinator/zab/local.h"
+#include "coordinator/zab/message.h"
+
+namespace sillok::zab {
+
+// Members tell one another their votes; each adopts the best vote it hears; who
+// sees a quorum with its own vote decides. Only a heuristic for picking a member
+// whose history is recent: that it really is, discovery checks. So whatever is
+// lost, doubled or out of date here costs time, never safety.
+class Election {
+ public:
+  explicit Election(Local* local) : local_(local) {}
+
+  // Begins a new round with a vote for this member.
+  void Begin();
+  // While looking. Gives the leader once there is a decision.
+  std::optional<MemberId> Step(const Message& notification);
+  std::optional<MemberId> Tick();
+
+  // Tells `to` what this member votes for or follows. `epoch` as in Message.
+  void Notify(MemberId to, Role role, uint32_t epoch);
+
+  uint64_t round() const { return round_; }
+  uint64_t rounds_begun() const { return rounds_begun_; }
+
+ private:
+  bool IsBetter(const Vote& a, const Vote& b) const;
+  void NotifyAll();
+  void StartRound(uint64_t round);
+  std::optional<MemberId> Decide(bool settled);
+
+  Local* local_;
+  uint64_t round_ = 0;
+  uint64_t rounds_begun_ = 0;
+  // The vote for this member with what it had when the election began.
+  Vote own_;
+  Vote vote_;
+  // The best vote of this round from each, this member included.
+  std::map<MemberId, Vote> votes_;
+  int ticks_since_notify_ = 0;
+  // Ticks since a quorum agreed with vote_; -1 if none does.
+  int settled_ticks_ = -1;
+};
+
+}  // namespace sillok::zab
+
+#endif  // SILLOK_COORDINATOR_ZAB_ELECTION_H_

@@ -1,0 +1,548 @@
+#include "coordinator/zab/leader.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace sillok::zab {
+
+Leader::Leader(Local* local) : local_(local) {
+  for (MemberId member : local_->voters.members()) {
+    if (member != local_->options.self) members_[member];
+  }
+  MaybeChooseEpoch();
+}
+
+void Leader::Step(const Message& m) {
+  if (phase_ == Phase::kGathering || m.epoch != epoch_) return;
+  auto found = members_.find(m.from);
+  if (found == members_.end()) return;
+  Progress& p = found->second;
+  p.silent_ticks = 0;
+  dirty_ = true;
+  if (m.kind == MessageKind::kAckEpoch) {
+    OnAckEpoch(m.from, p, m);
+    return;
+  }
+  // Anything else answers what only the synchronising leader sends.
+  if (phase_ < Phase::kSync || p.state == Progress::State::kUnknown) return;
+  switch (m.kind) {
+    case MessageKind::kAck:
+      OnAck(m.from, p, m);
+      return;
+    case MessageKind::kAckNewLeader:
+      p.in_epoch = true;
+      p.owes_new_leader_ack = false;
+      phase_ticks_ = 0;
+      MaybeEstablish();
+      MaybeCommit();
+      return;
+    case MessageKind::kPong:
+      OnAcknowledged(p, m.zxid, m.hint);
+      p.pong = std::max(p.pong, m.sequence);
+      FinishBarriers();
+      return;
+    default:
+      return;
+  }
+}
+
+// ---- Discovery
+
+void Leader::OnFollowerInfo(const Message& m) {
+  auto found = members_.find(m.from);
+  if (found == members_.end()) return;
+  dirty_ = true;
+  if (phase_ != Phase::kGathering && m.accepted_epoch > epoch_) {
+    // It can never follow this epoch. A new one, above its promise, takes it
+    // in; without that the ensemble would stay a member short.
+    given_up_ = true;
+    return;
+  }
+  found->second.accepted_epoch = m.accepted_epoch;
+  found->second.silent_ticks = 0;
+  if (phase_ == Phase::kGathering) {
+    MaybeChooseEpoch();
+  } else {
+    SendNewEpoch(m.from);
+  }
+}
+
+void Leader::MaybeChooseEpoch() {
+  HardState hard = local_->history.hard_state();
+  size_t known = 1;
+  uint32_t highest = hard.accepted_epoch;
+  for (const auto& [member, p] : members_) {
+    if (!p.accepted_epoch) continue;
+    ++known;
+    highest = std::max(highest, *p.accepted_epoch);
+  }
+  if (!local_->voters.IsQuorum(known)) return;
+  if (highest >= Zxid::kMaxEpoch) {
+    local_->fatal = "the last epoch a zxid can hold is used up";
+    return;
+  }
+  epoch_ = highest + 1;
+  phase_ = Phase::kPromises;
+  hard.accepted_epoch = epoch_;
+  local_->history.SetHardState(hard);
+  promise_token_ = local_->history.newest_token();
+  for (const auto& [member, p] : members_) {
+    if (p.accepted_epoch) SendNewEpoch(member);
+  }
+}
+
+void Leader::SendNewEpoch(MemberId to) {
+  Message m;
+  m.kind = MessageKind::kNewEpoch;
+  m.epoch = epoch_;
+  local_->outbox.SendAfter(promise_token_, to, std::move(m));
+}
+
+void Leader::OnAckEpoch(MemberId from, Progress& p, const Message& m) {
+  p.last_logged = m.zxid;
+  if (phase_ >= Phase::kSync) {
+    StartProgress(from, p, m.zxid);
+    return;
+  }
+  if (!m.promised) return;
+  p.promised = true;
+  uint32_t recency = std::max(m.current_epoch, m.zxid.epoch());
+  const History& ours = local_->history;
+  // This, not the election, is what makes sure that nothing committed is lost.
+  if (std::pair(recency, m.zxid) > std::pair(ours.recency(), ours.last()) &&
+      !local_->options.faults.vote_by_id_only) {
+    given_up_ = true;
+    return;
+  }
+  MaybeStartSync();
+}
+
+void Leader::MaybeStartSync() {
+  if (phase_ != Phase::kPromises ||
+      !local_->history.IsDurable(promise_token_)) {
+    return;
+  }
+  size_t promised = 1;
+  for (const auto& [member, p] : members_) promised += p.promised;
+  if (!local_->voters.IsQuorum(promised)) return;
+  phase_ = Phase::kSync;
+  phase_ticks_ = 0;
+  history_end_ = local_->history.last();
+  HardState hard = local_->history.hard_state();
+  hard.current_epoch = epoch_;
+  local_->history.SetHardState(hard);
+  current_epoch_token_ = local_->history.newest_token();
+  for (auto& [member, p] : members_) {
+    p.silent_ticks = 0;
+    ping_wanted_ = true;
+    if (p.last_logged) StartProgress(member, p, *p.last_logged);
+  }
+  MaybeEstablish();
+}
+
+// ---- Synchronisation
+
+// DIFF, TRUNC or SNAP. What the follower had logged when it promised is durable
+// there, so a common point of the histories counts as acknowledged.
+void Leader::StartProgress(MemberId to, Progress& p, Zxid last_logged) {
+  p.in_flight.clear();
+  p.in_flight_bytes = 0;
+  p.stalled_ticks = 0;
+  p.probe_ticks = -1;
+  p.owes_new_leader_ack = true;
+  p.new_leader_ticks = -1;
+  p.commit_told = Zxid();
+  dirty_ = true;
+  std::optional<Zxid> common = local_->history.LastAtOrBefore(last_logged);
+  if (!common) {
+    SendSnapshot(to, p);
+    return;
+  }
+  p.sent = *common;
+  if (common == last_logged || common->epoch() == last_logged.epoch()) {
+    // Whoever has an entry of an epoch has all before it of that epoch.
+    p.state = Progress::State::kReplicate;
+    p.match = std::max(p.match, *common);
+    p.received = *common;
+  } else {
+    p.state = Progress::State::kProbe;
+    p.received = Zxid();
+  }
+}
+
+void Leader::Resume(MemberId to, Progress& p, Zxid hint) {
+  p.in_flight.clear();
+  p.in_flight_bytes = 0;
+  p.probe_ticks = -1;
+  std::optional<Zxid> common = local_->history.LastAtOrBefore(hint);
+  if (!common) {
+    SendSnapshot(to, p);
+    return;
+  }
+  p.state = Progress::State::kProbe;
+  p.sent = *common;
+  p.received = std::min(p.received, *common);
+}
+
+void Leader::OnAck(MemberId from, Progress& p, const Message& m) {
+  if (m.rejected) {
+    OnRejected(from, p, m);
+  } else {
+    OnAcknowledged(p, m.zxid, m.hint);
+  }
+}
+
+void Leader::OnRejected(MemberId from, Progress& p, const Message& m) {
+  // One refusal is enough: those of the appends that were sent behind a lost
+  // one say nothing new.
+  bool news = p.state == Progress::State::kReplicate
+                  ? m.zxid > p.match
+                  : p.state == Progress::State::kProbe && m.zxid == p.sent;
+  if (news) Resume(from, p, m.hint);
+}
+
+void Leader::OnAcknowledged(Progress& p, Zxid durable, Zxid received) {
+  if (durable > p.match || received > p.received) {
+    p.stalled_ticks = 0;
+    phase_ticks_ = 0;
+  }
+  p.match = std::max(p.match, durable);
+  p.received = std::max(p.received, received);
+  while (!p.in_flight.empty() && p.in_flight.front().last <= p.match) {
+    p.in_flight_bytes -= p.in_flight.front().bytes;
+    p.in_flight.pop_front();
+  }
+  if (p.state == Progress::State::kProbe && received >= p.sent) {
+    p.state = Progress::State::kReplicate;
+    p.sent = received;
+    p.stalled_ticks = 0;
+  } else if (p.state == Progress::State::kSnapshot &&
+             local_->history.Contains(received) &&
+             received >= local_->history.trimmed_to()) {
+    p.state = Progress::State::kReplicate;
+    p.sent = received;
+  }
+  MaybeCommit();
+}
+
+void Leader::OnSnapshotSent(MemberId to, uint32_t epoch, Zxid, bool ok) {
+  auto found = members_.find(to);
+  if (found == members_.end() || epoch != epoch_) return;
+  Progress& p = found->second;
+  if (p.state != Progress::State::kSnapshot) return;
+  p.snapshot_ticks = 0;
+  phase_ticks_ = 0;
+  // A failed one is tried again like one that was never acknowledged.
+  if (!ok) {
+    p.snapshot_ticks = std::max(
+        0, local_->options.sync_ticks - local_->options.resend_ticks);
+  }
+}
+
+void Leader::MaybeEstablish() {
+  if (phase_ != Phase::kSync) return;
+  if (!local_->voters.IsQuorum(in_epoch_count()) &&
+      !local_->options.faults.serve_before_quorum) {
+    return;
+  }
+  phase_ = Phase::kBroadcast;
+  local_->RaiseCommit(history_end_);
+  ping_wanted_ = true;  // Followers serve when they hear of it.
+  dirty_ = true;
+}
+
+size_t Leader::in_epoch_count() const {
+  if (phase_ < Phase::kSync) return 0;
+  size_t count = local_->history.IsDurable(current_epoch_token_) ? 1 : 0;
+  for (const auto& [member, p] : members_) {
+    bool counts = p.in_epoch || (p.match >= history_end_ &&
+                                 p.state != Progress::State::kUnknown &&
+                                 local_->options.faults
+                                     .commit_without_epoch_quorum);
+    count += counts;
+  }
+  return count;
+}
+
+// ---- Broadcast
+
+std::optional<Zxid> Leader::Propose(std::string txn) {
+  const Options& options = local_->options;
+  if (phase_ != Phase::kBroadcast || given_up_) return std::nullopt;
+  if (uncommitted_.size() >= options.max_uncommitted_entries ||
+      uncommitted_bytes_ >= options.max_uncommitted_bytes) {
+    return std::nullopt;
+  }
+  Zxid last = local_->history.last();
+  if (last.counter() == Zxid::kMaxCounter) {
+    given_up_ = true;  // A new epoch counts from one again.
+    return std::nullopt;
+  }
+  Zxid zxid = last.epoch() == epoch_ ? last.Next() : Zxid(epoch_, 1);
+  uncommitted_bytes_ += txn.size();
+  uncommitted_.push_back({zxid, txn.size()});
+  local_->history.Append(MakeEntry(zxid, std::move(txn)));
+  dirty_ = true;
+  return zxid;
+}
+
+void Leader::OnDurable() {
+  dirty_ = true;
+  MaybeStartSync();
+  MaybeEstablish();
+  MaybeCommit();
+}
+
+void Leader::MaybeCommit() {
+  if (phase_ != Phase::kBroadcast) return;
+  std::vector<Zxid> positions;
+  positions.reserve(members_.size() + 1);
+  bool self = local_->history.IsDurable(current_epoch_token_);
+  positions.push_back(self ? local_->history.durable() : Zxid());
+  for (const auto& [member, p] : members_) {
+    bool counts =
+        p.in_epoch || local_->options.faults.commit_without_epoch_quorum;
+    positions.push_back(counts ? p.match : Zxid());
+  }
+  Zxid reached = local_->voters.ReachedByQuorum(std::move(positions));
+  if (local_->options.faults.commit_without_quorum) {
+    reached = local_->history.durable();
+  }
+  if (reached <= local_->commit) return;
+  local_->RaiseCommit(reached);
+  while (!uncommitted_.empty() && uncommitted_.front().zxid <= reached) {
+    uncommitted_bytes_ -= uncommitted_.front().bytes;
+    uncommitted_.pop_front();
+  }
+  dirty_ = true;
+}
+
+bool Leader::ReadBarrier(uint64_t id) {
+  if (phase_ != Phase::kBroadcast || given_up_) return false;
+  // Only a round begun after the question proves that nobody else led when it
+  // was asked.
+  barriers_.push_back({id, heartbeat_round_ + 1, local_->commit});
+  ping_wanted_ = true;
+  dirty_ = true;
+  return true;
+}
+
+void Leader::FinishBarriers() {
+  if (barriers_.empty()) return;
+  std::vector<uint64_t> rounds{heartbeat_round_};
+  for (const auto& [member, p] : members_) rounds.push_back(p.pong);
+  uint64_t answered = local_->voters.ReachedByQuorum(std::move(rounds));
+  if (local_->options.faults.barrier_without_round) answered = ~uint64_t{0};
+  while (!barriers_.empty() && barriers_.front().round <= answered) {
+    finished_barriers_.push_back(
+        {barriers_.front().id, true, barriers_.front().zxid});
+    barriers_.pop_front();
+  }
+}
+
+std::vector<BarrierResult> Leader::TakeBarriers(Zxid delivered) {
+  std::vector<BarrierResult> done;
+  while (!finished_barriers_.empty() &&
+         finished_barriers_.front().zxid <= delivered) {
+    done.push_back(finished_barriers_.front());
+    finished_barriers_.pop_front();
+  }
+  return done;
+}
+
+std::vector<BarrierResult> Leader::FailBarriers() {
+  std::vector<BarrierResult> failed;
+  for (const BarrierResult& barrier : finished_barriers_) {
+    failed.push_back({barrier.id, false, Zxid()});
+  }
+  finished_barriers_.clear();
+  for (const Barrier& barrier : barriers_) {
+    failed.push_back({barrier.id, false, Zxid()});
+  }
+  barriers_.clear();
+  return failed;
+}
+
+// ---- Sending
+
+void Leader::Flush() {
+  dirty_ = false;
+  if (phase_ < Phase::kSync) return;
+  if (ping_wanted_) SendPings();
+  for (auto& [member, p] : members_) Replicate(member, p);
+}
+
+void Leader::Replicate(MemberId to, Progress& p) {
+  if (p.state == Progress::State::kProbe) SendProbe(to, p);
+  if (p.state == Progress::State::kReplicate) SendEntries(to, p);
+}
+
+void Leader::SendProbe(MemberId to, Progress& p) {
+  if (p.probe_ticks >= 0) return;
+  p.probe_ticks = 0;
+  if (p.sent < local_->history.trimmed_to()) {
+    SendSnapshot(to, p);
+    return;
+  }
+  SendAppend(to, p,
+             local_->history.Read(p.sent, local_->options.max_append_bytes));
+}
+
+void Leader::SendEntries(MemberId to, Progress& p) {
+  const Zxid last = local_->history.last();
+  while (p.sent < last && p.in_flight_bytes < local_->options.window_bytes) {
+    std::vector<Entry> entries =
+        local_->history.Read(p.sent, local_->options.max_append_bytes);
+    if (entries.empty()) {  // Trimmed away under a slow follower.
+      SendSnapshot(to, p);
+      return;
+    }
+    Progress::InFlight flight{entries.back().zxid, 0};
+    for (const Entry& entry : entries) flight.bytes += entry.size_bytes();
+    p.in_flight.push_back(flight);
+    p.in_flight_bytes += flight.bytes;
+    SendAppend(to, p, std::move(entries));
+    p.sent = flight.last;
+  }
+  if (p.owes_new_leader_ack && p.new_leader_ticks < 0 &&
+      p.sent >= history_end_) {
+    SendNewLeader(to, p);
+  }
+  if (p.commit_told < local_->commit && p.commit_told < p.sent &&
+      established()) {
+    SendAppend(to, p, {});
+  }
+}
+
+void Leader::SendAppend(MemberId to, Progress& p, std::vector<Entry> entries) {
+  Message m;
+  m.kind = MessageKind::kAppend;
+  m.epoch = epoch_;
+  m.zxid = p.sent;
+  m.commit = local_->commit;
+  m.established = established();
+  Zxid end = entries.empty() ? p.sent : entries.back().zxid;
+  p.commit_told = std::min(end, local_->commit);
+  m.entries = std::move(entries);
+  local_->outbox.Send(to, std::move(m));
+}
+
+void Leader::SendNewLeader(MemberId to, Progress& p) {
+  p.new_leader_ticks = 0;
+  Message m;
+  m.kind = MessageKind::kNewLeader;
+  m.epoch = epoch_;
+  m.zxid = history_end_;
+  m.commit = local_->commit;
+  m.established = established();
+  local_->outbox.Send(to, std::move(m));
+}
+
+void Leader::SendSnapshot(MemberId to, Progress& p) {
+  p.state = Progress::State::kSnapshot;
+  p.snapshot_ticks = -1;
+  snapshots_.push_back({to, epoch_});
+}
+
+void Leader::SendPings() {
+  ping_wanted_ = false;
+  heartbeat_ticks_ = 0;
+  ++heartbeat_round_;
+  for (auto& [member, p] : members_) {
+    if (p.state == Progress::State::kUnknown) continue;
+    Message m;
+    m.kind = MessageKind::kPing;
+    m.epoch = epoch_;
+    m.sequence = heartbeat_round_;
+    m.zxid = p.state == Progress::State::kReplicate ? p.sent : p.match;
+    m.commit = local_->commit;
+    m.established = established();
+    local_->outbox.Send(member, std::move(m));
+  }
+  FinishBarriers();  // A single voter is its own quorum.
+}
+
+void Leader::SayGoodbye() {
+  if (phase_ == Phase::kGathering) return;
+  for (const auto& [member, p] : members_) {
+    Message m;
+    m.kind = MessageKind::kGoodbye;
+    m.epoch = epoch_;
+    local_->outbox.Send(member, std::move(m));
+  }
+}
+
+// ---- Time
+
+void Leader::Tick() {
+  const Options& options = local_->options;
+  ++phase_ticks_;
+  if (phase_ < Phase::kSync) {
+    given_up_ = given_up_ || phase_ticks_ > options.discovery_ticks;
+    return;
+  }
+  for (auto& [member, p] : members_) TickProgress(p);
+  if (!HearsQuorum() ||
+      (phase_ == Phase::kSync && phase_ticks_ > options.sync_ticks)) {
+    given_up_ = true;
+    return;
+  }
+  if (++heartbeat_ticks_ >= options.heartbeat_ticks) {
+    ping_wanted_ = true;
+    dirty_ = true;
+  }
+}
+
+void Leader::TickProgress(Progress& p) {
+  const Options& options = local_->options;
+  ++p.silent_ticks;
+  if (p.new_leader_ticks >= 0 && p.owes_new_leader_ack &&
+      ++p.new_leader_ticks > options.resend_ticks) {
+    p.new_leader_ticks = -1;
+    dirty_ = true;
+  }
+  switch (p.state) {
+    case Progress::State::kUnknown:
+      return;
+    case Progress::State::kProbe:
+      if (p.probe_ticks >= 0 && ++p.probe_ticks > options.resend_ticks) {
+        p.probe_ticks = -1;
+        dirty_ = true;
+      }
+      return;
+    case Progress::State::kReplicate:
+      if (p.received >= p.sent) {
+        p.stalled_ticks = 0;
+      } else if (++p.stalled_ticks > options.resend_ticks) {
+        // Begin again behind what it has; duplicates do no harm.
+        p.state = Progress::State::kProbe;
+        p.sent = std::max(p.match, p.received);
+        p.in_flight.clear();
+        p.in_flight_bytes = 0;
+        p.probe_ticks = -1;
+        dirty_ = true;
+      }
+      return;
+    case Progress::State::kSnapshot:
+      if (p.snapshot_ticks < 0) {
+        phase_ticks_ = 0;
+      } else if (++p.snapshot_ticks > options.sync_ticks) {
+        p.state = Progress::State::kProbe;
+        p.sent = local_->history.last();
+        p.probe_ticks = -1;
+        dirty_ = true;
+      }
+      return;
+  }
+}
+
+bool Leader::HearsQuorum() const {
+  size_t heard = 1;
+  for (const auto& [member, p] : members_) {
+    heard += p.state != Progress::State::kUnknown &&
+             p.silent_ticks <= local_->options.silence_ticks;
+  }
+  return local_->voters.IsQuorum(heard);
+}
+
+}  // namespace sillok::zab

@@ -1,0 +1,338 @@
+#include "coordinator/zab/zab.h"
+
+#include <utility>
+
+#include "coordinator/zab/election.h"
+#include "coordinator/zab/follower.h"
+#include "coordinator/zab/history.h"
+#include "coordinator/zab/leader.h"
+#include "coordinator/zab/local.h"
+
+namespace sillok::zab {
+
+// Takes inputs to the role that is on and changes roles. There is exactly one:
+// looking (neither follower_ nor leader_), following or leading.
+class Zab::Impl {
+ public:
+  Impl(Options options, HardState hard_state, Zxid applied,
+       const LogView* log)
+      : local_(std::move(options), hard_state, applied, log),
+        election_(&local_) {
+    if (!Halted()) Look();
+  }
+
+  void Step(Message m);
+  void Tick();
+  std::optional<Zxid> Propose(std::string txn);
+  void OnPersisted(uint64_t token);
+  bool ReadBarrier(uint64_t id);
+  void OnSnapshotReceived(MemberId from, uint32_t epoch, Zxid zxid);
+  void OnSnapshotSent(MemberId to, uint32_t epoch, Zxid zxid, bool ok);
+  void OnPeerLost(MemberId member);
+  void Resign();
+  bool HasOutput() const;
+  Output TakeOutput();
+
+  RoleState role() const;
+  const Local& local() const { return local_; }
+  const Election& election() const { return election_; }
+  size_t synced_voters() const {
+    return leader_ ? leader_->in_epoch_count() : 0;
+  }
+
+ private:
+  bool Halted() const {
+    return retired_ || !local_.fatal.empty() ||
+           !local_.history.violation().empty();
+  }
+  void OnNotification(const Message& m);
+  void Enter(std::optional<MemberId> elected);
+  void Look();
+  // The present role may have found that it is over.
+  void Settle();
+  uint32_t established_epoch() const;
+  void TakeCommitted(Output* out);
+  void AcceptStale(const Message& m);
+
+  Local local_;
+  Election election_;
+  std::unique_ptr<Follower> follower_;
+  std::unique_ptr<Leader> leader_;
+  RoleState told_role_;
+  bool fatal_told_ = false;
+  bool retired_ = false;
+  bool discard_snapshot_ = false;
+  std::vector<BarrierResult> failed_barriers_;
+};
+
+void Zab::Impl::Step(Message m) {
+  if (Halted() || m.to != local_.options.self || m.from == m.to ||
+      !local_.voters.Contains(m.from)) {
+    return;
+  }
+  if (local_.options.faults.accept_stale_epoch) AcceptStale(m);
+  switch (m.kind) {
+    case MessageKind::kNotification:
+      OnNotification(m);
+      break;
+    case MessageKind::kFollowerInfo:
+      if (leader_) {
+        leader_->OnFollowerInfo(m);
+      } else {
+        election_.Notify(m.from, role().role, 0);
+      }
+      break;
+    case MessageKind::kAckEpoch:
+    case MessageKind::kAck:
+    case MessageKind::kAckNewLeader:
+    case MessageKind::kPong:
+      if (leader_) leader_->Step(m);
+      break;
+    case MessageKind::kNewEpoch:
+    case MessageKind::kAppend:
+    case MessageKind::kNewLeader:
+    case MessageKind::kPing:
+    case MessageKind::kGoodbye:
+      if (follower_ && m.from == follower_->leader()) {
+        follower_->Step(std::move(m));
+      }
+      break;
+  }
+  Settle();
+}
+
+void Zab::Impl::OnNotification(const Message& m) {
+  if (!follower_ && !leader_) {
+    Enter(election_.Step(m));
+    return;
+  }
+  if (follower_ && m.from == follower_->leader()) {
+    follower_->OnLeaderNotification(m);
+  }
+  if (m.role == Role::kLooking) {
+    election_.Notify(m.from, role().role, established_epoch());
+  } else if (m.epoch > local_.history.hard_state().accepted_epoch) {
+    // Somebody leads with a quorum in a later epoch: ours is over.
+    Look();
+  }
+}
+
+uint32_t Zab::Impl::established_epoch() const {
+  if (leader_ && leader_->established()) return leader_->epoch();
+  if (follower_ && follower_->in_broadcast()) return follower_->epoch();
+  return 0;
+}
+
+void Zab::Impl::Enter(std::optional<MemberId> elected) {
+  if (!elected) return;
+  if (*elected != local_.options.self) {
+    follower_ =
+        std::make_unique<Follower>(&local_, *elected, election_.round());
+    return;
+  }
+  leader_ = std::make_unique<Leader>(&local_);
+  for (MemberId member : local_.voters.members()) {
+    if (member != local_.options.self) {
+      election_.Notify(member, Role::kLeading, 0);
+    }
+  }
+}
+
+// Everything of the old role goes: its held messages, its barriers, what it knew
+// of others. What it has asked to be persisted stays asked for.
+void Zab::Impl::Look() {
+  local_.outbox.DropHeld();
+  if (leader_) {
+    for (const BarrierResult& failed : leader_->FailBarriers()) {
+      failed_barriers_.push_back(failed);
+    }
+  }
+  leader_.reset();
+  follower_.reset();
+  election_.Begin();
+  if (local_.voters.size() == 1) Enter(election_.Tick());
+}
+
+void Zab::Impl::Settle() {
+  if (Halted()) return;
+  if ((leader_ && leader_->given_up()) ||
+      (follower_ && follower_->given_up())) {
+    Look();
+  }
+}
+
+void Zab::Impl::Tick() {
+  if (Halted()) return;
+  if (leader_) {
+    leader_->Tick();
+  } else if (follower_) {
+    follower_->Tick();
+  } else {
+    Enter(election_.Tick());
+  }
+  Settle();
+}
+
+std::optional<Zxid> Zab::Impl::Propose(std::string txn) {
+  if (!leader_ || Halted()) return std::nullopt;
+  std::optional<Zxid> zxid = leader_->Propose(std::move(txn));
+  Settle();
+  return zxid;
+}
+
+void Zab::Impl::OnPersisted(uint64_t token) {
+  if (Halted()) return;
+  local_.history.OnPersisted(token);
+  local_.outbox.Release();
+  if (leader_) leader_->OnDurable();
+  if (follower_) follower_->OnDurable();
+  Settle();
+}
+
+bool Zab::Impl::ReadBarrier(uint64_t id) {
+  return leader_ && !Halted() && leader_->ReadBarrier(id);
+}
+
+void Zab::Impl::OnSnapshotReceived(MemberId from, uint32_t epoch, Zxid zxid) {
+  bool wanted = follower_ && !Halted() && from == follower_->leader() &&
+                follower_->OnSnapshotReceived(epoch, zxid);
+  discard_snapshot_ = discard_snapshot_ || !wanted;
+}
+
+void Zab::Impl::OnSnapshotSent(MemberId to, uint32_t epoch, Zxid zxid,
+                               bool ok) {
+  if (leader_) leader_->OnSnapshotSent(to, epoch, zxid, ok);
+}
+
+void Zab::Impl::OnPeerLost(MemberId member) {
+  if (!Halted() && follower_ && follower_->leader() == member) Look();
+}
+
+void Zab::Impl::Resign() {
+  if (Halted()) return;
+  if (leader_) {
+    leader_->SayGoodbye();
+    failed_barriers_ = leader_->FailBarriers();
+  }
+  local_.outbox.DropHeld();
+  leader_.reset();
+  follower_.reset();
+  retired_ = true;
+}
+
+bool Zab::Impl::HasOutput() const {
+  if (!local_.fatal.empty() || !local_.history.violation().empty()) {
+    return !fatal_told_;
+  }
+  return local_.history.HasPersists() || local_.outbox.HasReady() ||
+         local_.delivered < local_.commit || discard_snapshot_ ||
+         !failed_barriers_.empty() || role() != told_role_ ||
+         (leader_ && (leader_->WantsFlush() || leader_->HasResults()));
+}
+
+Output Zab::Impl::TakeOutput() {
+  Output out;
+  if (leader_) leader_->Flush();
+  if (!local_.fatal.empty() || !local_.history.violation().empty()) {
+    fatal_told_ = true;
+    out.fatal =
+        local_.fatal.empty() ? local_.history.violation() : local_.fatal;
+    return out;
+  }
+  out.persist = local_.history.TakePersists();
+  out.send = local_.outbox.TakeReady();
+  TakeCommitted(&out);
+  out.barriers = std::exchange(failed_barriers_, {});
+  if (leader_) {
+    for (const BarrierResult& done : leader_->TakeBarriers(local_.delivered)) {
+      out.barriers.push_back(done);
+    }
+    out.snapshots = leader_->TakeSnapshots();
+  }
+  out.discard_snapshot = std::exchange(discard_snapshot_, false);
+  if (RoleState now = role(); now != told_role_) {
+    told_role_ = now;
+    out.role = now;
+  }
+  return out;
+}
+
+void Zab::Impl::TakeCommitted(Output* out) {
+  if (local_.delivered >= local_.commit) return;
+  out->committed = local_.history.Read(local_.delivered,
+                                       local_.options.max_committed_bytes);
+  while (!out->committed.empty() &&
+         out->committed.back().zxid > local_.commit) {
+    out->committed.pop_back();
+  }
+  if (out->committed.empty()) {
+    local_.fatal = "the log ends before what is committed";
+    return;
+  }
+  local_.delivered = out->committed.back().zxid;
+  local_.history.Release(local_.delivered);
+}
+
+RoleState Zab::Impl::role() const {
+  RoleState state;
+  if (leader_) {
+    state = {Role::kLeading, local_.options.self, leader_->epoch(),
+             leader_->established()};
+  } else if (follower_) {
+    state = {Role::kFollowing, follower_->leader(), follower_->epoch(),
+             follower_->serving()};
+  }
+  return state;
+}
+
+// The planted bug `accept_stale_epoch`.
+void Zab::Impl::AcceptStale(const Message& m) {
+  History& history = local_.history;
+  if (m.kind != MessageKind::kAppend || m.entries.empty() ||
+      m.epoch >= history.hard_state().accepted_epoch ||
+      m.zxid != history.last()) {
+    return;
+  }
+  for (const Entry& entry : m.entries) history.Append(entry);
+  Message ack;
+  ack.kind = MessageKind::kAck;
+  ack.epoch = m.epoch;
+  ack.zxid = ack.hint = history.last();
+  local_.outbox.SendAfter(history.newest_token(), m.from, std::move(ack));
+}
+
+Zab::Zab(Options options, HardState hard_state, Zxid applied,
+         const LogView* log)
+    : impl_(std::make_unique<Impl>(std::move(options), hard_state, applied,
+                                   log)) {}
+Zab::~Zab() = default;
+
+void Zab::Step(Message message) { impl_->Step(std::move(message)); }
+void Zab::Tick() { impl_->Tick(); }
+std::optional<Zxid> Zab::Propose(std::string txn) {
+  return impl_->Propose(std::move(txn));
+}
+void Zab::OnPersisted(uint64_t token) { impl_->OnPersisted(token); }
+bool Zab::ReadBarrier(uint64_t id) { return impl_->ReadBarrier(id); }
+void Zab::OnSnapshotReceived(MemberId from, uint32_t epoch, Zxid zxid) {
+  impl_->OnSnapshotReceived(from, epoch, zxid);
+}
+void Zab::OnSnapshotSent(MemberId to, uint32_t epoch, Zxid zxid, bool ok) {
+  impl_->OnSnapshotSent(to, epoch, zxid, ok);
+}
+void Zab::OnPeerLost(MemberId member) { impl_->OnPeerLost(member); }
+void Zab::Resign() { impl_->Resign(); }
+bool Zab::HasOutput() const { return impl_->HasOutput(); }
+Output Zab::TakeOutput() { return impl_->TakeOutput(); }
+
+RoleState Zab::role() const { return impl_->role(); }
+HardState Zab::hard_state() const {
+  return impl_->local().history.hard_state();
+}
+Zxid Zab::last_logged() const { return impl_->local().history.last(); }
+Zxid Zab::durable() const { return impl_->local().history.durable(); }
+Zxid Zab::committed() const { return impl_->local().commit; }
+size_t Zab::synced_voters() const { return impl_->synced_voters(); }
+uint64_t Zab::elections() const { return impl_->election().rounds_begun(); }
+
+}  // namespace sillok::zab
