@@ -11,11 +11,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <shared_mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -118,14 +120,15 @@ class GroupCoordinator {
  private:
   class Shard;
 
-  std::shared_ptr<Shard> FindShard(int32_t partition) const;
+  // Null: not led here, and never was.
   std::shared_ptr<Shard> FindShardOf(std::string_view group_id) const;
+  std::vector<std::shared_ptr<Shard>> AllShards() const;
 
   const GroupOptions options_;
   Environment environment_;
 
   mutable std::shared_mutex mutex_;  // the three below; held for a look only
-  std::map<int32_t, std::shared_ptr<Shard>> shards_;
+  std::map<int32_t, std::shared_ptr<Shard>> shards_;  // all ever led
   int32_t partition_count_;
   bool stopped_ = false;
 };

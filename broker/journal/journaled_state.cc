@@ -237,7 +237,10 @@ void JournaledState::Append(JournalEntry entry) {
   CHECK(phase_ == Phase::kActive) << name_;
   CHECK(!entry.records.empty()) << name_;
   if (in_flight_.size() >= options_.max_in_flight) {
-    entry.reply(ErrorCode::COORDINATOR_NOT_AVAILABLE);
+    post_([this, life = life_, entry = std::move(entry)] {
+      if (life == life_ && entry.settle) entry.settle(kNoOffset);
+      if (entry.reply) entry.reply(ErrorCode::COORDINATOR_NOT_AVAILABLE);
+    });
     return;
   }
   Bytes batch = BuildBatch(entry.records, clock_->WallMs());
@@ -319,9 +322,8 @@ void JournaledState::ApplySettled() {
     in_flight_.pop_front();
     ++front_id_;
     first_unreplied_id_ = std::max(first_unreplied_id_, front_id_);
-    if (change.base_offset == kNoOffset) continue;  // refused, and told so
-    if (change.entry.apply) change.entry.apply(change.base_offset);
-    Reply(change, ErrorCode::NONE);
+    if (change.entry.settle) change.entry.settle(change.base_offset);
+    Reply(change, ErrorCode::NONE);  // nothing when it was refused, and told so
   }
 }
 

@@ -88,15 +88,16 @@ class JournaledMachine {
 // A decided change on its way.
 struct JournalEntry {
   std::vector<JournalRecord> records;  // one batch; not empty
-  // Runs when the high watermark has passed the records, in log order; never
-  // when they were not appended or the leadership ended first. `base_offset` is
-  // the first record's.
-  std::function<void(Offset base_offset)> apply;
-  // Runs exactly once: with NONE right after `apply`, else with
+  // Runs once, when the fate of the records is known, in log order:
+  // `base_offset` is where the first one stands below the high watermark, or -1
+  // when they are surely not in the log. Does not run when the leadership ends
+  // before that.
+  std::function<void(Offset base_offset)> settle;
+  // Runs exactly once: with NONE right after `settle`, else with
   //   COORDINATOR_NOT_AVAILABLE  too few replicas, or not in time (the change
   //                              may or may not happen)
   //   NOT_COORDINATOR            leadership ended or the log failed (may or may
-  //                              not happen)
+  //                              not happen); Drop follows
   //   MESSAGE_TOO_LARGE          the partition does not take so large a batch
   //   UNKNOWN_SERVER_ERROR       else.
   std::function<void(ErrorCode)> reply;
@@ -129,8 +130,7 @@ class JournaledState {
   ErrorCode Check() const;
   LeaderEpoch epoch() const { return epoch_; }
 
-  // Only while Check() is NONE. `reply` may run within the call when the entry
-  // is refused at once; nothing else does.
+  // Only while Check() is NONE. No callback runs within the call.
   void Append(JournalEntry entry);
 
   // When OnTime has to be called (Clock::MonotonicMs); kNeverMs = no need.
