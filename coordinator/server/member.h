@@ -1,0 +1,235 @@
+// One member of the ensemble, without I/O: ZAB, the tree, the leader's desk and
+// the client streams of this member, put together.
+//
+// Pure: no thread, clock, disk, network or randomness; time comes with each
+// input. The node (node.h) drives it from one loop: inputs, then TakeOutput
+// once for all that was waiting, then carries the output out in its order.
+#ifndef SILLOK_COORDINATOR_SERVER_MEMBER_H_
+#define SILLOK_COORDINATOR_SERVER_MEMBER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/ids.h"
+#include "coordinator/server/pending_requests.h"
+#include "coordinator/server/sequencer.h"
+#include "coordinator/tree/watch_table.h"
+#include "coordinator/tree/znode_tree.h"
+#include "coordinator/zab/zab.h"
+#include "proto/coordinator.pb.h"
+#include "proto/forward.pb.h"
+#include "proto/txn.pb.h"
+
+namespace sillok::coord {
+
+struct MemberOptions {
+  zab::Options zab;
+  int64_t tick_ms = 2'000;                  // tickTime
+  int64_t min_session_timeout_ms = 4'000;   // minSessionTimeout
+  int64_t max_session_timeout_ms = 40'000;  // maxSessionTimeout
+  PrepareOptions prepare;                   // jute.maxbuffer
+  // Unanswered requests; at the limit no more are read from the stream, or from
+  // any stream.
+  size_t max_requests_per_connection = 1'000;
+  size_t max_requests = 20'000;  // globalOutstandingLimit
+  size_t max_request_bytes = 64 << 20;  // in those requests, of all streams
+  // Where this incarnation starts to count. Must not meet the numbers of an
+  // earlier one: random, or time.
+  uint64_t first_ticket = 1;
+  uint64_t first_session_id = 1;
+  // 16 random bytes.
+  std::function<std::string()> new_password;
+};
+
+// How a client's stream ends.
+enum class StreamEnd {
+  kDone,         // its session was closed
+  kUnavailable,  // this member does not serve: try another one
+  kTooNew,       // the client has seen what this member has not applied yet
+  kSessionGone,  // expired, or another stream has taken the session over
+  kBadRequest,   // not the protocol
+};
+
+// To one client: a message, or the end of its stream. Nothing follows an end.
+struct ClientAction {
+  ConnectionId connection;
+  std::optional<v1::SessionResponse> message;
+  StreamEnd end = StreamEnd::kDone;  // when there is no message
+};
+
+struct MemberOutput {
+  // To storage, in this order: all of `persist`, then `rows`.
+  std::vector<zab::Persist> persist;
+  std::optional<TreeRows> rows;
+  // The leader's epoch that `forwards` and `forward_replies` belong to.
+  uint32_t epoch = 0;
+  // To peers, in order. ZAB's may be lost; if one of the others is, OnLinkReset
+  // must follow.
+  std::vector<zab::Message> zab_messages;
+  std::vector<std::pair<MemberId, v1::ForwardBatch>> forwards;
+  std::vector<std::pair<MemberId, v1::ForwardReplyBatch>> forward_replies;
+  std::vector<ClientAction> clients;  // in order
+  std::vector<zab::SnapshotSend> snapshots;
+  bool discard_snapshot = false;
+  // Set when it has changed. `serving`: clients are served.
+  std::optional<zab::RoleState> role;
+  // Not empty: stop the process, and say this.
+  std::string fatal;
+};
+
+class Member {
+ public:
+  // `tree` is what storage holds; `log` must outlive this.
+  Member(MemberOptions options, zab::HardState hard_state,
+         std::unique_ptr<ZnodeTree> tree, const zab::LogView* log);
+  ~Member();
+
+  // --- from peers ---
+  void OnZabMessage(zab::Message message, Now now);
+  void OnForward(MemberId from, uint32_t epoch, v1::ForwardBatch batch,
+                 Now now);
+  void OnForwardReply(MemberId from, uint32_t epoch,
+                      v1::ForwardReplyBatch batch, Now now);
+  // Messages to or from `peer` may have been lost.
+  void OnLinkReset(MemberId peer);
+  // `peer` has closed the connection or refused one: it is probably gone.
+  void OnPeerLost(MemberId peer) { zab_.OnPeerLost(peer); }
+
+  // --- from clients; ids are the shell's, never used again ---
+  void OnConnection(ConnectionId id, Now now);
+  void OnRequest(ConnectionId id, v1::SessionRequest request, Now now);
+  void OnDisconnect(ConnectionId id);
+  // The stream may be read on. False also when it is over.
+  bool WantsRequests(ConnectionId id) const;
+
+  // --- from storage ---
+  void OnPersisted(uint64_t token) { zab_.OnPersisted(token); }
+  void OnSnapshotReceived(MemberId from, uint32_t epoch, Zxid zxid) {
+    zab_.OnSnapshotReceived(from, epoch, zxid);
+  }
+  void OnSnapshotSent(MemberId to, uint32_t epoch, Zxid zxid, bool ok) {
+    zab_.OnSnapshotSent(to, epoch, zxid, ok);
+  }
+  // The image that a Persist installed, loaded. Until then nothing is applied.
+  void OnTreeLoaded(std::unique_ptr<ZnodeTree> tree, Now now);
+
+  // --- time ---
+  // One ZAB tick has passed.
+  void Tick(Now now);
+  // Ends the term in an orderly way; clients are sent away.
+  void Resign(Now now);
+
+  MemberOutput TakeOutput(Now now);
+
+  void FillStatus(v1::MemberStatusResponse* status) const;
+  const ZnodeTree& tree() const { return *tree_; }
+  const zab::Zab& zab() const { return zab_; }
+  // Null until this member has served for the first time.
+  const Sequencer* sequencer() const { return sequencer_.get(); }
+  bool serving() const { return serving_; }
+  size_t connections() const { return connections_.size(); }
+  size_t outstanding() const { return tickets_.size(); }
+
+ private:
+  using Ticket = PendingRequests::Ticket;
+
+  struct Connection {
+    enum class State { kNew, kConnecting, kOpen };
+    State state = State::kNew;
+    SessionId session;
+    PendingRequests pending;
+    bool touched = false;
+    int64_t since_ms = 0;
+    // Of the ConnectRequest.
+    uint64_t last_zxid_seen = 0;
+    std::string password;
+  };
+  enum class TicketKind { kRequest, kCreateSession, kAttach, kClose };
+  struct TicketInfo {
+    ConnectionId connection;
+    uint64_t request_id = 0;  // the client's
+    TicketKind kind = TicketKind::kRequest;
+    size_t bytes = 0;
+  };
+
+  void OnConnect(ConnectionId id, Connection& connection,
+                 const v1::ConnectRequest& request, Now now);
+  void OnOpenRequest(ConnectionId id, Connection& connection,
+                     v1::SessionRequest request, Now now);
+  void Submit(ConnectionId id, TicketInfo info, v1::ForwardRequest request,
+              Now now);
+  void CreateSession(ConnectionId id, Connection& connection,
+                     int64_t timeout_ms, Now now);
+
+  void TakeZabOutput(MemberOutput* output, Now now);
+  void OnRole(const zab::RoleState& role, Now now);
+  void UpdateServing(Now now);
+  void Apply(const zab::Entry& entry, Now now);
+  void OnReply(const v1::ForwardReply& reply);
+  void ReleaseReplies();
+  // The answer to `ticket` is due.
+  void Answer(Ticket ticket, const v1::CoordResponse& response,
+              int64_t timeout_ms);
+  void AnswerConnect(const TicketInfo& info, v1::CoordCode code,
+                     int64_t timeout_ms);
+  std::vector<v1::SessionResponse> Execute(ConnectionId id,
+                                           const v1::SessionRequest& request);
+  void Flush(ConnectionId id, Connection& connection);
+  void SendTouches(Now now);
+  // Ends streams that never got a session.
+  void DropIdlers(Now now);
+  void DropSessions(const std::vector<SessionId>& sessions);
+
+  void Send(ConnectionId id, v1::SessionResponse message);
+  void EndStream(ConnectionId id, StreamEnd end);
+  void EndAllStreams(StreamEnd end);
+  void Forget(ConnectionId id);
+  void DropTicket(std::unordered_map<Ticket, TicketInfo>::iterator it);
+
+  const MemberOptions options_;
+  const MemberId self_;
+  zab::Zab zab_;
+  std::unique_ptr<ZnodeTree> tree_;
+  WatchTable watches_;
+  std::unique_ptr<Sequencer> sequencer_;
+
+  zab::RoleState role_;
+  bool role_changed_ = false;
+  bool serving_ = false;
+  bool resigned_ = false;
+  // A leader serves once its tree has applied the history up to here.
+  std::optional<Zxid> term_starts_at_;
+  // An installed snapshot is being loaded; what is committed waits.
+  bool loading_ = false;
+  std::vector<zab::Entry> deferred_;
+  // Requests of followers that came before the term began here.
+  std::vector<std::pair<MemberId, v1::ForwardBatch>> early_;
+
+  std::unordered_map<ConnectionId, Connection> connections_;
+  std::unordered_map<SessionId, ConnectionId> by_session_;
+  std::unordered_map<Ticket, TicketInfo> tickets_;
+  size_t ticket_bytes_ = 0;  // of all in tickets_
+  Ticket next_ticket_;
+  uint64_t next_session_id_;
+  // Answers for which more must be applied first.
+  std::multimap<Zxid, v1::ForwardReply> waiting_replies_;
+  int64_t next_touch_ms_ = 0;
+
+  v1::ForwardBatch forward_;  // to the leader, of this turn
+  std::map<MemberId, v1::ForwardReplyBatch> reply_batches_;
+  std::vector<ClientAction> client_actions_;
+  std::vector<v1::SessionResponse> scratch_;
+  std::string fatal_;
+};
+
+}  // namespace sillok::coord
+
+#endif  // SILLOK_COORDINATOR_SERVER_MEMBER_H_

@@ -1,0 +1,500 @@
+#include "coordinator/server/node.h"
+
+#include <grpcpp/grpcpp.h>
+#include <sys/random.h>
+
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <thread>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/rpc/server.h"
+#include "base/status_macros.h"
+#include "base/strand.h"
+#include "coordinator/server/client_service.h"
+#include "coordinator/server/event_loop.h"
+#include "coordinator/server/peer_service.h"
+#include "coordinator/server/snapshot_transfer.h"
+#include "coordinator/zab/peer_codec.h"
+#include "glog/logging.h"
+
+namespace sillok::coord {
+namespace {
+
+// Committed transactions between two trims of the log.
+constexpr uint64_t kTrimInterval = 10'000;
+// How long Stop lets a leader finish what is proposed.
+constexpr int kHandOverMs = 1'000;
+
+template <typename Number>
+Number RandomNumber() {
+  Number number;
+  CHECK_EQ(getrandom(&number, sizeof(number), 0),
+           static_cast<ssize_t>(sizeof(number)));
+  return number;
+}
+
+std::string RandomPassword() {
+  std::string password(16, '\0');
+  CHECK_EQ(getrandom(password.data(), password.size(), 0),
+           static_cast<ssize_t>(password.size()));
+  return password;
+}
+
+Now CurrentTime() {
+  const Clock& clock = Clock::Real();
+  return {clock.MonotonicMs(), clock.WallMs()};
+}
+
+std::string Hex(uint64_t value) {
+  char text[20];
+  snprintf(text, sizeof(text), "0x%llx",
+           static_cast<unsigned long long>(value));
+  return text;
+}
+
+const char* RoleName(zab::Role role) {
+  switch (role) {
+    case zab::Role::kLooking:
+      return "looking";
+    case zab::Role::kFollowing:
+      return "following";
+    case zab::Role::kLeading:
+      return "leading";
+  }
+  return "?";
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ZnodeTree>> LoadTree(CoordinatorStore* store,
+                                                    Zxid applied) {
+  auto tree = std::make_unique<ZnodeTree>();
+  tree->Clear();
+  RETURN_IF_ERROR(
+      store->ReadRows([&](std::string_view key, std::string_view value) {
+        return tree->LoadRow(key, value);
+      }));
+  RETURN_IF_ERROR(tree->FinishLoad(applied));
+  return tree;
+}
+
+// Everything without a note runs on the loop once Start has started it.
+class Node::Impl {
+ public:
+  Impl(NodeOptions options, std::unique_ptr<CoordinatorStore> store)
+      : options_(std::move(options)), store_(std::move(store)) {}
+
+  absl::Status Start();
+  void Stop();
+
+  int client_port() const { return client_server_->port(); }
+  int peer_port() const { return peer_server_->port(); }
+  NodeFacts facts() const {
+    std::lock_guard lock(facts_mutex_);
+    return facts_;
+  }
+
+ private:
+  void MakeMember(std::unique_ptr<ZnodeTree> tree);
+  absl::Status Listen();
+  void StartLoop();
+
+  void OnPeerMessage(v1::PeerMessage message);
+  void OnTick();
+  void OnTurn();
+  void CarryOut(MemberOutput output);
+  void Persist(std::vector<zab::Persist> persists);
+  void LoadInstalled(Zxid zxid);
+  void SendToPeers(MemberOutput& output);
+  void OnRole(const zab::RoleState& role);
+  void MaybeTrim();
+  void Fatal(absl::Status status);
+  void UpdateFacts();
+  template <typename Function>
+  void RunOnLoop(Function function);
+
+  NodeOptions options_;
+  std::unique_ptr<CoordinatorStore> store_;
+  std::unique_ptr<Member> member_;
+
+  ClientService client_service_;
+  std::unique_ptr<EventLoop> loop_;
+  std::unique_ptr<Executor> disk_;  // takes snapshots in, loads them
+  std::unique_ptr<PeerService> peer_service_;
+  std::unique_ptr<PeerTransport> transport_;
+  std::unique_ptr<rpc::RpcServer> client_server_;
+  std::unique_ptr<rpc::RpcServer> peer_server_;
+  std::unique_ptr<SnapshotSender> snapshot_sender_;
+
+  uint64_t requests_ = 0;
+  Zxid trimmed_at_;
+  bool installing_ = false;
+  bool failed_ = false;
+  bool stopped_ = false;
+
+  mutable std::mutex facts_mutex_;
+  NodeFacts facts_;  // under facts_mutex_
+};
+
+absl::Status Node::Impl::Start() {
+  const StoredState& stored = store_->recovered();
+  int64_t began = Clock::Real().MonotonicMs();
+  ASSIGN_OR_RETURN(std::unique_ptr<ZnodeTree> tree,
+                   LoadTree(store_.get(), stored.applied));
+  LOG(INFO) << "loaded znodes=" << tree->znodes()
+            << " sessions=" << tree->sessions().size()
+            << " applied=" << stored.applied
+            << " last_logged=" << stored.last_logged
+            << " in_ms=" << Clock::Real().MonotonicMs() - began;
+  trimmed_at_ = stored.applied;
+  MakeMember(std::move(tree));
+  RETURN_IF_ERROR(Listen());
+  StartLoop();
+  return absl::OkStatus();
+}
+
+void Node::Impl::MakeMember(std::unique_ptr<ZnodeTree> tree) {
+  MemberOptions& member = options_.member;
+  member.zab.seed = RandomNumber<uint64_t>();
+  member.first_ticket = RandomNumber<uint64_t>();
+  member.new_password = RandomPassword;
+  // ZooKeeper's shape: the member in the top byte, then the time, so that a
+  // restarted member does not give an old number again.
+  member.first_session_id =
+      (static_cast<uint64_t>(member.zab.self.value() & 0xff) << 56) |
+      ((static_cast<uint64_t>(Clock::Real().WallMs()) << 16) &
+       0x00ff'ffff'ffff'ffff);
+  member_ = std::make_unique<Member>(member, store_->recovered().hard_state,
+                                     std::move(tree), store_.get());
+}
+
+absl::Status Node::Impl::Listen() {
+  std::unique_ptr<grpc::ServerCompletionQueue> queue;
+  ASSIGN_OR_RETURN(client_server_,
+                   rpc::RpcServer::Start({options_.client_listen},
+                                         {client_service_.service()}, &queue));
+  loop_ = std::make_unique<EventLoop>(std::move(queue));
+  disk_ = std::make_unique<Executor>("coord-snap-in", 1);
+  peer_service_ = std::make_unique<PeerService>(
+      options_.peers, loop_.get(), disk_.get(), store_.get());
+  transport_ = std::make_unique<PeerTransport>(
+      options_.peers, loop_.get(),
+      PeerTransport::Handler{
+          [this](v1::PeerMessage message) {
+            OnPeerMessage(std::move(message));
+          },
+          [this](MemberId peer) { member_->OnLinkReset(peer); },
+          [this](MemberId peer) { member_->OnPeerLost(peer); }});
+  PeerService::Handler handler;
+  handler.on_open = [this](MemberId from, uint64_t stream) {
+    transport_->OnInboundOpen(from, stream);
+  };
+  handler.on_message = [this](MemberId from, uint64_t stream,
+                              v1::PeerMessage message) {
+    transport_->OnInboundMessage(from, stream, std::move(message));
+  };
+  handler.on_closed = [this](MemberId from, uint64_t stream) {
+    transport_->OnInboundClosed(from, stream);
+  };
+  handler.on_snapshot = [this](MemberId from, uint32_t epoch, Zxid zxid) {
+    member_->OnSnapshotReceived(from, epoch, zxid);
+  };
+  peer_service_->set_handler(std::move(handler));
+  snapshot_sender_ = std::make_unique<SnapshotSender>(
+      options_.peers, store_.get(),
+      [this](MemberId to, uint32_t epoch, Zxid zxid, absl::Status status) {
+        LOG(INFO) << "snapshot to peer " << to << " epoch=" << epoch
+                  << " zxid=" << zxid << ": " << status;
+        loop_->Post([this, to, epoch, zxid, ok = status.ok()] {
+          member_->OnSnapshotSent(to, epoch, zxid, ok);
+        });
+      });
+  absl::StatusOr<std::unique_ptr<rpc::RpcServer>> peer_server =
+      rpc::RpcServer::Start({options_.peer_listen}, {peer_service_.get()});
+  if (!peer_server.ok()) {
+    client_server_->Shutdown(0);
+    loop_->Stop();
+    stopped_ = true;
+    return peer_server.status();
+  }
+  peer_server_ = *std::move(peer_server);
+  return absl::OkStatus();
+}
+
+void Node::Impl::StartLoop() {
+  ClientService::Handler handler;
+  handler.on_connection = [this](ConnectionId id) {
+    member_->OnConnection(id, CurrentTime());
+  };
+  handler.on_request = [this](ConnectionId id, v1::SessionRequest request) {
+    ++requests_;
+    member_->OnRequest(id, std::move(request), CurrentTime());
+  };
+  handler.on_disconnect = [this](ConnectionId id) {
+    member_->OnDisconnect(id);
+  };
+  handler.wants_requests = [this](ConnectionId id) {
+    return member_->WantsRequests(id);
+  };
+  handler.fill_status = [this](v1::MemberStatusResponse* status) {
+    UpdateFacts();
+    std::lock_guard lock(facts_mutex_);
+    *status = facts_.status;
+  };
+  client_service_.Start(loop_.get(), std::move(handler));
+  transport_->Start();
+  UpdateFacts();
+  loop_->Start(options_.zab_tick_ms,
+               {[this] { OnTick(); }, [this] { OnTurn(); }});
+}
+
+// --- inputs ---
+
+void Node::Impl::OnPeerMessage(v1::PeerMessage message) {
+  MemberId from(message.from());
+  if (message.body_case() == v1::PeerMessage::kForward) {
+    v1::ForwardBatch batch;
+    if (batch.ParseFromString(message.forward())) {
+      member_->OnForward(from, message.epoch(), std::move(batch),
+                         CurrentTime());
+    }
+    return;
+  }
+  if (message.body_case() == v1::PeerMessage::kForwardReply) {
+    v1::ForwardReplyBatch batch;
+    if (batch.ParseFromString(message.forward_reply())) {
+      member_->OnForwardReply(from, message.epoch(), std::move(batch),
+                              CurrentTime());
+    }
+    return;
+  }
+  absl::StatusOr<zab::Message> zab = zab::FromProto(std::move(message));
+  if (!zab.ok()) {
+    LOG(WARNING) << "peer " << from << " sent nonsense: " << zab.status();
+    return;
+  }
+  member_->OnZabMessage(*std::move(zab), CurrentTime());
+}
+
+void Node::Impl::OnTick() {
+  Now now = CurrentTime();
+  if (!failed_) member_->Tick(now);
+  transport_->OnTick(now.monotonic_ms);
+  MaybeTrim();
+  UpdateFacts();
+}
+
+void Node::Impl::MaybeTrim() {
+  Zxid applied = member_->tree().applied();
+  if (applied.epoch() == trimmed_at_.epoch() &&
+      applied.counter() < trimmed_at_.counter() + kTrimInterval) {
+    return;
+  }
+  // A receiver of a snapshot needs what follows it.
+  if (snapshot_sender_->pending() > 0) return;
+  trimmed_at_ = applied;
+  store_->TrimLog(applied, options_.keep_log_entries);
+}
+
+// --- outputs ---
+
+void Node::Impl::OnTurn() {
+  if (!failed_) CarryOut(member_->TakeOutput(CurrentTime()));
+  transport_->EndTurn();
+  client_service_.EndTurn();
+}
+
+void Node::Impl::CarryOut(MemberOutput output) {
+  Persist(std::move(output.persist));
+  SendToPeers(output);
+  if (output.rows.has_value()) store_->Apply(*std::move(output.rows));
+  for (ClientAction& action : output.clients) {
+    client_service_.Do(std::move(action));
+  }
+  for (const zab::SnapshotSend& send : output.snapshots) {
+    LOG(INFO) << "sending a snapshot to peer " << send.to;
+    snapshot_sender_->Send(send.to, send.epoch);
+  }
+  if (output.discard_snapshot) {
+    store_->DiscardStaged();
+    peer_service_->SnapshotConsumed();
+  }
+  if (output.role.has_value()) OnRole(*output.role);
+  if (!output.fatal.empty()) Fatal(absl::DataLossError(output.fatal));
+}
+
+void Node::Impl::Persist(std::vector<zab::Persist> persists) {
+  for (zab::Persist& persist : persists) {
+    uint64_t token = persist.token;
+    std::optional<Zxid> installed = persist.install_snapshot;
+    if (installed.has_value()) installing_ = true;
+    store_->Persist(std::move(persist), [this, token,
+                                         installed](absl::Status status) {
+      loop_->Post([this, token, installed, status = std::move(status)] {
+        if (!status.ok()) return Fatal(status);
+        member_->OnPersisted(token);
+        if (installed.has_value()) LoadInstalled(*installed);
+      });
+    });
+  }
+}
+
+void Node::Impl::LoadInstalled(Zxid zxid) {
+  disk_->Post([this, zxid] {
+    auto tree = LoadTree(store_.get(), zxid);
+    // A Task must be copyable, a unique_ptr is not.
+    auto shared = std::make_shared<decltype(tree)>(std::move(tree));
+    loop_->Post([this, zxid, shared] {
+      if (!shared->ok()) return Fatal(shared->status());
+      LOG(INFO) << "snapshot installed, zxid=" << zxid
+                << " znodes=" << (**shared)->znodes();
+      installing_ = false;
+      trimmed_at_ = zxid;
+      member_->OnTreeLoaded(std::move(**shared), CurrentTime());
+      peer_service_->SnapshotConsumed();
+    });
+  });
+}
+
+void Node::Impl::SendToPeers(MemberOutput& output) {
+  for (const zab::Message& message : output.zab_messages) {
+    transport_->Send(message.to, zab::ToProto(message));
+  }
+  auto send = [&](MemberId to, auto set) {
+    v1::PeerMessage message;
+    message.set_from(options_.peers.self.value());
+    message.set_to(to.value());
+    message.set_epoch(output.epoch);
+    set(&message);
+    transport_->Send(to, std::move(message));
+  };
+  for (const auto& [to, batch] : output.forwards) {
+    send(to, [&batch = batch](v1::PeerMessage* message) {
+      batch.SerializeToString(message->mutable_forward());
+    });
+  }
+  for (const auto& [to, batch] : output.forward_replies) {
+    send(to, [&batch = batch](v1::PeerMessage* message) {
+      batch.SerializeToString(message->mutable_forward_reply());
+    });
+  }
+}
+
+void Node::Impl::OnRole(const zab::RoleState& role) {
+  LOG(INFO) << "role=" << RoleName(role.role) << " epoch=" << role.epoch
+            << " leader=" << role.leader << " serving=" << role.serving
+            << " zxid=" << Hex(member_->tree().applied().value())
+            << " sessions=" << member_->tree().sessions().size()
+            << " connections=" << member_->connections();
+  client_server_->SetServing(role.serving);
+  UpdateFacts();
+}
+
+void Node::Impl::Fatal(absl::Status status) {
+  if (std::exchange(failed_, true)) return;
+  LOG(ERROR) << "this member cannot go on: " << status;
+  client_server_->SetServing(false);
+  UpdateFacts();
+  if (options_.on_fatal != nullptr) options_.on_fatal(std::move(status));
+}
+
+void Node::Impl::UpdateFacts() {
+  NodeFacts facts;
+  member_->FillStatus(&facts.status);
+  facts.status.set_version(options_.version);
+  for (const auto& [id, address] : options_.client_addresses) {
+    v1::MemberAddress* member = facts.status.add_members();
+    member->set_member_id(id.value());
+    member->set_client_address(address);
+    auto peer = options_.peers.addresses.find(id);
+    member->set_peer_address(peer == options_.peers.addresses.end()
+                                 ? options_.peer_listen
+                                 : peer->second);
+  }
+  facts.serving = member_->serving() && !failed_;
+  facts.outstanding_requests = member_->outstanding();
+  facts.requests = requests_;
+  facts.committed = member_->zab().committed().counter();
+  facts.elections = member_->zab().elections();
+  facts.synced_voters = member_->zab().synced_voters();
+  if (member_->sequencer() != nullptr) {
+    facts.backlog = member_->sequencer()->backlog();
+    facts.proposed = member_->sequencer()->counters().proposed;
+    facts.rejected = member_->sequencer()->counters().rejected;
+    facts.expired_sessions = member_->sequencer()->counters().expired_sessions;
+  }
+  std::lock_guard lock(facts_mutex_);
+  facts_ = std::move(facts);
+}
+
+// --- the end ---
+
+template <typename Function>
+void Node::Impl::RunOnLoop(Function function) {
+  std::promise<void> done;
+  loop_->Post([&] {
+    function();
+    done.set_value();
+  });
+  done.get_future().wait();
+}
+
+void Node::Impl::Stop() {
+  if (std::exchange(stopped_, true)) return;
+  // What is proposed gets its chance to be committed before the hand-over.
+  int64_t deadline = Clock::Real().MonotonicMs() + kHandOverMs;
+  bool settled = false;
+  RunOnLoop([&] { client_server_->SetServing(false); });
+  while (!settled && Clock::Real().MonotonicMs() < deadline) {
+    RunOnLoop([&] {
+      settled = failed_ ||
+                member_->zab().role().role != zab::Role::kLeading ||
+                member_->zab().committed() == member_->zab().last_logged();
+    });
+    if (!settled) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  RunOnLoop([&] { member_->Resign(CurrentTime()); });
+  RunOnLoop([] {});  // its output has been carried out
+  // Streams get a moment to take their last messages.
+  client_server_->Shutdown(200);
+  RunOnLoop([&] { transport_->Stop(); });
+  peer_server_->Shutdown(0);
+  snapshot_sender_.reset();
+  bool idle = false;
+  while (!idle) {
+    RunOnLoop([&] { idle = transport_->idle(); });
+    if (!idle) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  absl::Status flushed = store_->Flush();
+  if (!flushed.ok()) LOG(ERROR) << "last write failed: " << flushed;
+  disk_.reset();
+  store_.reset();  // its callbacks post to the loop, which still is
+  loop_->Stop();
+}
+
+Node::Node(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Node::~Node() { Stop(); }
+
+absl::StatusOr<std::unique_ptr<Node>> Node::Start(
+    NodeOptions options, std::unique_ptr<CoordinatorStore> store) {
+  auto impl = std::make_unique<Impl>(std::move(options), std::move(store));
+  RETURN_IF_ERROR(impl->Start());
+  return std::unique_ptr<Node>(new Node(std::move(impl)));
+}
+
+void Node::Stop() { impl_->Stop(); }
+int Node::client_port() const { return impl_->client_port(); }
+int Node::peer_port() const { return impl_->peer_port(); }
+NodeFacts Node::facts() const { return impl_->facts(); }
+
+absl::Status Node::health() const {
+  NodeFacts facts = impl_->facts();
+  if (facts.serving) return absl::OkStatus();
+  return absl::UnavailableError("not part of a quorum that serves (" +
+                                facts.status.role() + ")");
+}
+
+}  // namespace sillok::coord

@@ -1,0 +1,93 @@
+// A running coordinator member: one loop thread that owns the member, the
+// store's committer behind it, streams of clients and peers around it.
+//
+// An input (a client's request, a peer's message, "it is on disk", a tick) goes
+// into the member; after each batch of inputs its output is carried out once:
+// storage, peers, clients. All that came in together is one write, one message
+// to each peer and one packet to each client.
+#ifndef SILLOK_COORDINATOR_SERVER_NODE_H_
+#define SILLOK_COORDINATOR_SERVER_NODE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/ids.h"
+#include "coordinator/server/member.h"
+#include "coordinator/server/peer_transport.h"
+#include "coordinator/store/store.h"
+
+namespace sillok::coord {
+
+struct NodeOptions {
+  // `seed`, `first_ticket`, `first_session_id` and `new_password` are filled in.
+  MemberOptions member;
+  PeerOptions peers;
+  std::string client_listen = "0.0.0.0:2180";  // host:port, port 0 = any
+  std::string peer_listen = "0.0.0.0:2888";
+  // For MemberStatus: where clients find each member, "" = unknown.
+  std::map<MemberId, std::string> client_addresses;
+  int64_t zab_tick_ms = 50;
+  // Log entries kept behind what is applied, so that a member that was away
+  // gets the difference and not a snapshot.
+  size_t keep_log_entries = 100'000;  // snapCount
+  std::string version = "dev";
+  // Called once, on any thread, when this member must not go on: the disk
+  // failed, or its state differs from the ensemble's. The process should exit.
+  std::function<void(absl::Status)> on_fatal;
+};
+
+// What metrics and health ask for; a copy, at most a tick old.
+struct NodeFacts {
+  v1::MemberStatusResponse status;
+  bool serving = false;
+  size_t outstanding_requests = 0;
+  size_t backlog = 0;
+  uint64_t requests = 0;  // of clients
+  uint64_t committed = 0;
+  uint64_t elections = 0;
+  uint64_t proposed = 0;
+  uint64_t rejected = 0;
+  uint64_t expired_sessions = 0;
+  size_t synced_voters = 0;
+};
+
+// Start and Stop from one thread; the rest is thread-safe.
+class Node {
+ public:
+  // Loads the tree, listens, and begins to look for its peers. An error names
+  // what could not be had.
+  static absl::StatusOr<std::unique_ptr<Node>> Start(
+      NodeOptions options, std::unique_ptr<CoordinatorStore> store);
+  // Stop, if it was not called.
+  ~Node();
+
+  int client_port() const;
+  int peer_port() const;
+  NodeFacts facts() const;
+  // OK while part of a quorum that serves.
+  absl::Status health() const;
+
+  // An orderly end: a leader hands over, streams are closed, what was written is
+  // on disk when it returns.
+  void Stop();
+
+ private:
+  class Impl;
+  explicit Node(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// Reads every row of `store` into a tree.
+absl::StatusOr<std::unique_ptr<ZnodeTree>> LoadTree(CoordinatorStore* store,
+                                                    Zxid applied);
+
+}  // namespace sillok::coord
+
+#endif  // SILLOK_COORDINATOR_SERVER_NODE_H_

@@ -1,0 +1,85 @@
+#include "coordinator/server/pending_requests.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace sillok::coord {
+
+void PendingRequests::AddForwarded(Ticket ticket) {
+  Slot slot{Slot::Kind::kForwarded};
+  slot.ticket = ticket;
+  slots_.push_back(std::move(slot));
+  ++undecided_;
+}
+
+void PendingRequests::AddLocal(v1::SessionRequest request) {
+  Slot slot{Slot::Kind::kLocal};
+  slot.request = std::move(request);
+  slots_.push_back(std::move(slot));
+}
+
+bool PendingRequests::Resolve(Ticket ticket, v1::SessionResponse response) {
+  // Nearly always the first one.
+  auto it = std::find_if(slots_.begin(), slots_.end(), [&](const Slot& slot) {
+    return slot.kind == Slot::Kind::kForwarded && slot.ticket == ticket;
+  });
+  if (it == slots_.end()) return false;
+  it->kind = Slot::Kind::kReady;
+  it->messages.push_back(std::move(response));
+  --undecided_;
+  ++ready_;
+  return true;
+}
+
+void PendingRequests::ExecuteBefore(Ticket ticket, const Execute& execute) {
+  for (Slot& slot : slots_) {
+    if (slot.kind == Slot::Kind::kForwarded && slot.ticket == ticket) return;
+    if (slot.kind != Slot::Kind::kLocal) continue;
+    slot.messages = execute(slot.request);
+    slot.request.Clear();
+    slot.kind = Slot::Kind::kReady;
+    ++ready_;
+  }
+}
+
+void PendingRequests::AddEvent(v1::SessionResponse event, Messages* out) {
+  if (ready_ == 0) {
+    out->push_back(std::move(event));
+    return;
+  }
+  // A held reply was made before this change, and may be the read that set the
+  // watch; the event follows the last of them.
+  for (size_t i = slots_.size(); i-- > 0;) {
+    if (slots_[i].kind != Slot::Kind::kReady) continue;
+    slots_[i].messages.push_back(std::move(event));
+    return;
+  }
+}
+
+void PendingRequests::Flush(const Execute& execute, Messages* out) {
+  while (!slots_.empty()) {
+    Slot& slot = slots_.front();
+    if (slot.kind == Slot::Kind::kForwarded) return;
+    Messages messages;
+    if (slot.kind == Slot::Kind::kLocal) {
+      messages = execute(slot.request);
+    } else {
+      messages = std::move(slot.messages);
+      --ready_;
+    }
+    slots_.pop_front();
+    for (v1::SessionResponse& message : messages) {
+      out->push_back(std::move(message));
+    }
+  }
+}
+
+std::vector<PendingRequests::Ticket> PendingRequests::Undecided() const {
+  std::vector<Ticket> tickets;
+  for (const Slot& slot : slots_) {
+    if (slot.kind == Slot::Kind::kForwarded) tickets.push_back(slot.ticket);
+  }
+  return tickets;
+}
+
+}  // namespace sillok::coord

@@ -1,0 +1,75 @@
+// The order of one client stream: what was asked, what is answered, what waits.
+//
+// A plain data structure; one owner. It keeps ZooKeeper's promises for a
+// session: replies in the order of the requests; a read waits for the earlier
+// writes of its own session and for no others; a watch event is sent before
+// any reply that shows its change or a later one.
+#ifndef SILLOK_COORDINATOR_SERVER_PENDING_REQUESTS_H_
+#define SILLOK_COORDINATOR_SERVER_PENDING_REQUESTS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <vector>
+
+#include "proto/coordinator.pb.h"
+
+namespace sillok::coord {
+
+class PendingRequests {
+ public:
+  // Names a request that the leader decides; never 0.
+  using Ticket = uint64_t;
+  // Carries out a local request (a read, a set_watches) now and gives what the
+  // client is sent: missed events, then the reply.
+  using Execute = std::function<std::vector<v1::SessionResponse>(
+      const v1::SessionRequest&)>;
+  using Messages = std::vector<v1::SessionResponse>;
+
+  // A request that was sent to the leader.
+  void AddForwarded(Ticket ticket);
+  // A request this member answers by itself, once what is before it is answered.
+  void AddLocal(v1::SessionRequest request);
+
+  // The leader's decision about `ticket` is known, and this member shows it.
+  // False when there is no such request waiting.
+  bool Resolve(Ticket ticket, v1::SessionResponse response);
+
+  // Carries out the local requests before `ticket`, whose transaction is about
+  // to be applied: they must not see what a later request of the same session
+  // does. Their replies wait for their turn.
+  void ExecuteBefore(Ticket ticket, const Execute& execute);
+
+  // A watch event that is due now: goes to `out`, or behind the last reply that
+  // is made but not sent.
+  void AddEvent(v1::SessionResponse event, Messages* out);
+
+  // Moves to `out` what may be sent now, carrying out local requests whose turn
+  // it is.
+  void Flush(const Execute& execute, Messages* out);
+
+  bool empty() const { return slots_.empty(); }
+  // Requests that are not answered.
+  size_t size() const { return slots_.size(); }
+  // Requests the leader has not decided.
+  std::vector<Ticket> Undecided() const;
+  bool HasUndecided() const { return undecided_ > 0; }
+
+ private:
+  struct Slot {
+    enum class Kind { kForwarded, kLocal, kReady };
+    Kind kind;
+    Ticket ticket = 0;
+    v1::SessionRequest request;        // kLocal
+    std::vector<v1::SessionResponse> messages;  // kReady
+  };
+
+  std::deque<Slot> slots_;
+  size_t undecided_ = 0;  // slots of kind kForwarded
+  size_t ready_ = 0;      // slots of kind kReady
+};
+
+}  // namespace sillok::coord
+
+#endif  // SILLOK_COORDINATOR_SERVER_PENDING_REQUESTS_H_

@@ -1,0 +1,230 @@
+#include "coordinator/server/sequencer.h"
+
+#include <variant>
+
+namespace sillok::coord {
+
+Sequencer::Sequencer(const Options& options, const ZnodeTree& tree,
+                     zab::Zab* zab)
+    : options_(options),
+      tree_(tree),
+      zab_(zab),
+      preparer_(tree, options.prepare),
+      tracker_(options.tick_ms) {}
+
+void Sequencer::StartTerm(Now now) {
+  EndTerm();
+  in_term_ = true;
+  tracker_.Start(tree_.sessions(), now.monotonic_ms);
+}
+
+void Sequencer::EndTerm() {
+  in_term_ = false;
+  preparer_.Reset();
+  backlog_.clear();
+  gathering_.clear();
+  confirming_.clear();
+  replies_.clear();
+}
+
+void Sequencer::Submit(MemberId from, v1::ForwardRequest request, Now now) {
+  if (!in_term_) return;
+  if (!backlog_.empty() || !Handle(from, request, now)) {
+    backlog_.push_back({from, std::move(request)});
+  }
+}
+
+bool Sequencer::Handle(MemberId from, v1::ForwardRequest& request, Now now) {
+  SessionId session(request.session_id());
+  switch (request.kind_case()) {
+    case v1::ForwardRequest::kAttach:
+      HandleAttach(from, request, now);
+      return true;
+    case v1::ForwardRequest::kCreateSession:
+      return HandlePrepared(from, request, Prepare(from, request, now));
+    case v1::ForwardRequest::KIND_NOT_SET:
+      RefuseCode(from, request.ticket(), v1::UNIMPLEMENTED);
+      return true;
+    default:
+      break;
+  }
+  switch (tracker_.Check(session, from)) {
+    case SessionTracker::Verdict::kExpired:
+      RefuseCode(from, request.ticket(), v1::SESSION_EXPIRED);
+      return true;
+    case SessionTracker::Verdict::kMoved:
+      RefuseCode(from, request.ticket(), v1::SESSION_MOVED);
+      return true;
+    case SessionTracker::Verdict::kOk:
+      break;
+  }
+  tracker_.Touch(session, now.monotonic_ms);
+  if (request.has_sync()) {
+    // The barrier itself is the answer: all that is committed by now.
+    v1::ForwardReply reply;
+    reply.set_ticket(request.ticket());
+    reply.mutable_response();
+    gathering_.emplace_back(from, std::move(reply));
+    return true;
+  }
+  return HandlePrepared(from, request, Prepare(from, request, now));
+}
+
+Prepared Sequencer::Prepare(MemberId from, const v1::ForwardRequest& request,
+                            Now now) {
+  v1::TxnOrigin origin;
+  origin.set_member_id(from.value());
+  origin.set_session_id(request.session_id());
+  origin.set_request_id(request.ticket());
+  SessionId session(request.session_id());
+  if (request.has_create_session()) {
+    const v1::ForwardCreateSession& create = request.create_session();
+    return preparer_.PrepareCreateSession(origin, session, create.password(),
+                                          create.timeout_ms(), now.wall_ms);
+  }
+  if (request.has_close_session()) {
+    return preparer_.PrepareCloseSession(origin, session, now.wall_ms);
+  }
+  return preparer_.PrepareWrite(origin, request.write(), now.wall_ms);
+}
+
+bool Sequencer::HandlePrepared(MemberId from,
+                               const v1::ForwardRequest& request,
+                               Prepared prepared) {
+  if (auto* rejected = std::get_if<Rejected>(&prepared)) {
+    Refuse(from, request.ticket(), std::move(rejected->response),
+           rejected->after);
+    return true;
+  }
+  if (!Propose(std::get<v1::Txn>(prepared))) return false;
+  if (request.has_close_session()) {
+    tracker_.MarkClosing(SessionId(request.session_id()));
+  }
+  return true;
+}
+
+bool Sequencer::Propose(const v1::Txn& txn) {
+  buffer_.clear();
+  txn.AppendToString(&buffer_);
+  std::optional<Zxid> zxid = zab_->Propose(buffer_);
+  if (!zxid.has_value()) {
+    preparer_.Withdraw();
+    return false;
+  }
+  preparer_.Proposed(*zxid);
+  ++counters_.proposed;
+  return true;
+}
+
+void Sequencer::HandleAttach(MemberId from, const v1::ForwardRequest& request,
+                             Now now) {
+  SessionId session(request.session_id());
+  if (!tree_.sessions().Authenticate(session, request.attach().password()) ||
+      !tracker_.Claim(session, from, now.monotonic_ms)) {
+    RefuseCode(from, request.ticket(), v1::SESSION_EXPIRED);
+    return;
+  }
+  // Whatever any client has seen is applied here; so is it there after `after`.
+  v1::ForwardReply reply;
+  reply.set_ticket(request.ticket());
+  reply.set_after_zxid(tree_.applied().value());
+  reply.mutable_response();
+  reply.set_timeout_ms(tree_.sessions().Find(session)->timeout_ms);
+  replies_.emplace_back(from, std::move(reply));
+}
+
+void Sequencer::RefuseCode(MemberId from, uint64_t ticket,
+                           v1::CoordCode code) {
+  v1::CoordResponse response;
+  response.set_code(code);
+  // A close that is proposed may be what it rests on.
+  Refuse(from, ticket, std::move(response), zab_->last_logged());
+}
+
+void Sequencer::Refuse(MemberId from, uint64_t ticket,
+                       v1::CoordResponse response, Zxid after) {
+  ++counters_.rejected;
+  v1::ForwardReply reply;
+  reply.set_ticket(ticket);
+  reply.set_after_zxid(after.value());
+  *reply.mutable_response() = std::move(response);
+  gathering_.emplace_back(from, std::move(reply));
+}
+
+std::vector<SessionId> Sequencer::Touch(
+    MemberId from, const std::vector<SessionId>& sessions, Now now) {
+  std::vector<SessionId> moved;
+  if (!in_term_) return moved;
+  for (SessionId session : sessions) {
+    if (tracker_.Check(session, from) == SessionTracker::Verdict::kOk) {
+      tracker_.Touch(session, now.monotonic_ms);
+    } else {
+      moved.push_back(session);
+    }
+  }
+  return moved;
+}
+
+void Sequencer::OnApplied(Zxid zxid, const v1::Txn& txn,
+                          const ApplyResult& result, Now now) {
+  if (!in_term_) return;
+  preparer_.Applied(zxid);
+  if (result.session_created.has_value()) {
+    tracker_.Add(*result.session_created, txn.create_session().timeout_ms(),
+                 MemberId(txn.origin().member_id()), now.monotonic_ms);
+  }
+  if (result.session_closed.has_value()) {
+    tracker_.Remove(*result.session_closed);
+  }
+}
+
+void Sequencer::OnBarrier(const zab::BarrierResult& result) {
+  auto it = confirming_.find(result.id);
+  if (it == confirming_.end()) return;
+  // Without the quorum's word there is no answer; the members end the streams
+  // that wait for one when they see the leader change.
+  if (result.ok) {
+    for (auto& [from, reply] : it->second) {
+      if (reply.response().code() == v1::OK) {
+        reply.set_after_zxid(result.zxid.value());  // a sync
+      }
+      replies_.emplace_back(from, std::move(reply));
+    }
+  }
+  confirming_.erase(it);
+}
+
+void Sequencer::OnTime(Now now) {
+  if (!in_term_) return;
+  for (SessionId session : tracker_.Expire(now.monotonic_ms)) {
+    v1::TxnOrigin origin;
+    origin.set_member_id(options_.self.value());
+    origin.set_session_id(session.value());
+    Prepared prepared =
+        preparer_.PrepareCloseSession(origin, session, now.wall_ms);
+    v1::Txn* txn = std::get_if<v1::Txn>(&prepared);
+    if (txn == nullptr) continue;  // its close is pending already
+    if (Propose(*txn)) {
+      ++counters_.expired_sessions;
+    } else {
+      tracker_.Reopen(session, now.monotonic_ms);
+    }
+  }
+}
+
+void Sequencer::EndTurn(Now now) {
+  if (!in_term_) return;
+  while (!backlog_.empty() &&
+         Handle(backlog_.front().from, backlog_.front().request, now)) {
+    backlog_.pop_front();
+  }
+  if (gathering_.empty()) return;
+  uint64_t barrier = next_barrier_++;
+  if (zab_->ReadBarrier(barrier)) {
+    confirming_[barrier] = std::exchange(gathering_, {});
+  } else {
+    gathering_.clear();
+  }
+}
+
+}  // namespace sillok::coord
