@@ -1,0 +1,80 @@
+// What the handlers of client requests stand on.
+//
+// A handler is transport-neutral: a door decodes a request, calls the handler,
+// and encodes what comes back through the callback. No behaviour lives in a
+// door. Handlers are thread-safe and never block; each callback runs exactly
+// once, on any thread, possibly before the call returns.
+#ifndef SILLOK_BROKER_API_BROKER_CONTEXT_H_
+#define SILLOK_BROKER_API_BROKER_CONTEXT_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/metrics.h"
+#include "base/strand.h"
+#include "broker/controller/controller_channel.h"
+#include "broker/group/group_coordinator.h"
+#include "broker/metadata/cluster_view_holder.h"
+#include "broker/replication/partition_table.h"
+
+namespace sillok::api {
+
+struct BrokerOptions {
+  BrokerId broker_id;
+  bool auto_create_topics = true;        // auto.create.topics.enable
+  int32_t num_partitions = 1;            // num.partitions
+  int32_t replication_factor = 1;        // default.replication.factor
+  int32_t fetch_max_bytes = 57'671'680;  // fetch.max.bytes
+  int32_t offsets_topic_partitions = 50;
+  int32_t offsets_topic_replication_factor = 3;
+  int32_t offsets_topic_segment_bytes = 104'857'600;
+  std::string log_dir;
+  // The broker's configuration by its keys, for DescribeConfigs and as what
+  // topics fall back to.
+  std::map<std::string, std::string> config;
+  struct ConfigEntry {
+    std::string name, value, doc;
+    bool is_default = true;
+  };
+  std::vector<ConfigEntry> config_entries;
+};
+
+// What an operator watches; owned by the metrics registry.
+struct ApiMetrics {
+  explicit ApiMetrics(MetricsRegistry* registry);
+
+  Counter* produce_bytes;
+  Counter* fetch_bytes;
+  Counter* replica_fetch_bytes;
+  Counter* produce_errors;
+  Counter* fetch_errors;
+  Histogram* produce_seconds;
+  Histogram* fetch_seconds;
+};
+
+// Everything it points to outlives the handlers' callbacks.
+struct BrokerContext {
+  BrokerOptions options;
+  ClusterViewHolder* cluster = nullptr;
+  PartitionTable* partitions = nullptr;
+  GroupCoordinator* groups = nullptr;
+  ControllerChannel* controller = nullptr;
+  const Clock* clock = nullptr;
+  ApiMetrics* metrics = nullptr;
+};
+
+// Who asks, as far as the door knows.
+struct RequestContext {
+  std::string client_host;  // "/127.0.0.1"
+};
+
+template <typename Response>
+using Done = std::function<void(Response response)>;
+
+}  // namespace sillok::api
+
+#endif  // SILLOK_BROKER_API_BROKER_CONTEXT_H_

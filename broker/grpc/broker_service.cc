@@ -1,0 +1,293 @@
+#include "broker/grpc/broker_service.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/rpc/raw_bytes.h"
+#include "broker/api/admin.h"
+#include "broker/api/fetch.h"
+#include "broker/api/list_offsets.h"
+#include "broker/api/metadata.h"
+#include "broker/api/produce.h"
+#include "broker/grpc/ordered_stream.h"
+#include "proto/broker.grpc.pb.h"
+#include "proto/wire/payload_codec.h"
+
+namespace sillok::grpc_door {
+namespace {
+
+using grpc::ByteBuffer;
+using grpc::CallbackServerContext;
+using grpc::ServerUnaryReactor;
+
+template <typename S>
+using RawData = v1::Broker::WithRawCallbackMethod_Produce<
+    v1::Broker::WithRawCallbackMethod_ProduceStream<
+        v1::Broker::WithRawCallbackMethod_Fetch<
+            v1::Broker::WithRawCallbackMethod_FetchStream<S>>>>;
+template <typename S>
+using Reads = v1::Broker::WithCallbackMethod_ListOffsets<
+    v1::Broker::WithCallbackMethod_Metadata<
+        v1::Broker::WithCallbackMethod_FindCoordinator<S>>>;
+template <typename S>
+using Groups = v1::Broker::WithCallbackMethod_JoinGroup<
+    v1::Broker::WithCallbackMethod_SyncGroup<
+        v1::Broker::WithCallbackMethod_Heartbeat<
+            v1::Broker::WithCallbackMethod_LeaveGroup<
+                v1::Broker::WithCallbackMethod_OffsetCommit<
+                    v1::Broker::WithCallbackMethod_OffsetFetch<
+                        v1::Broker::WithCallbackMethod_ListGroups<
+                            v1::Broker::WithCallbackMethod_DescribeGroups<
+                                S>>>>>>>>;
+template <typename S>
+using Admin = v1::Broker::WithCallbackMethod_CreateTopics<
+    v1::Broker::WithCallbackMethod_DeleteTopics<
+        v1::Broker::WithCallbackMethod_DescribeConfigs<
+            v1::Broker::WithCallbackMethod_DescribeLogDirs<S>>>>;
+using Base = RawData<Reads<Groups<Admin<v1::Broker::Service>>>>;
+
+// "ipv4:10.0.0.7:40322" -> "/10.0.0.7", as Kafka writes a client's host.
+std::string ClientHost(const CallbackServerContext& context) {
+  std::string peer = context.peer();
+  size_t scheme = peer.find(':');
+  size_t port = peer.rfind(':');
+  if (scheme == std::string::npos || port <= scheme) return "/" + peer;
+  return "/" + peer.substr(scheme + 1, port - scheme - 1);
+}
+
+api::RequestContext Caller(const CallbackServerContext& context) {
+  return {ClientHost(context)};
+}
+
+grpc::Status ToGrpc(const absl::Status& status) {
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()),
+                      std::string(status.message()));
+}
+
+// Answers a unary call from whichever thread the handler calls back on.
+template <typename Response>
+api::Done<Response> Reply(ServerUnaryReactor* reactor, Response* response) {
+  return [reactor, response](Response answer) {
+    *response = std::move(answer);
+    reactor->Finish(grpc::Status::OK);
+  };
+}
+
+class BrokerService final : public Base {
+ public:
+  explicit BrokerService(const api::BrokerContext& context)
+      : context_(context) {}
+
+  ServerUnaryReactor* Produce(CallbackServerContext* call,
+                              const ByteBuffer* request,
+                              ByteBuffer* response) override {
+    ServerUnaryReactor* reactor = call->DefaultReactor();
+    v1::ProduceRequest message;
+    std::vector<Bytes> batches;
+    absl::Status status =
+        ParseProduceRequest(rpc::ToBytes(*request), &message, &batches);
+    if (!status.ok()) {
+      reactor->Finish(ToGrpc(status));
+      return reactor;
+    }
+    api::Produce(context_, Caller(*call), std::move(message),
+                 std::move(batches),
+                 [reactor, response](v1::ProduceResponse answer) {
+                   *response = rpc::ToByteBuffer(
+                       Bytes::FromString(answer.SerializeAsString()));
+                   reactor->Finish(grpc::Status::OK);
+                 });
+    return reactor;
+  }
+
+  grpc::ServerBidiReactor<ByteBuffer, ByteBuffer>* ProduceStream(
+      CallbackServerContext* call) override {
+    return new OrderedStream(
+        {}, [this, caller = Caller(*call)](
+                Bytes request, OrderedStream::Answer answer) -> absl::Status {
+          v1::ProduceRequest message;
+          std::vector<Bytes> batches;
+          absl::Status status =
+              ParseProduceRequest(request, &message, &batches);
+          if (!status.ok()) return status;
+          bool silent = message.acks() == 0;
+          api::Produce(
+              context_, caller, std::move(message), std::move(batches),
+              [silent,
+               answer = std::move(answer)](v1::ProduceResponse response) {
+                if (silent) return answer(std::nullopt);
+                answer(Bytes::FromString(response.SerializeAsString()));
+              });
+          return absl::OkStatus();
+        });
+  }
+
+  ServerUnaryReactor* Fetch(CallbackServerContext* call,
+                            const ByteBuffer* request,
+                            ByteBuffer* response) override {
+    ServerUnaryReactor* reactor = call->DefaultReactor();
+    v1::FetchRequest message;
+    if (!Parse(rpc::ToBytes(*request), &message)) {
+      reactor->Finish({grpc::INVALID_ARGUMENT, "not a valid FetchRequest"});
+      return reactor;
+    }
+    api::Fetch(context_, Caller(*call), std::move(message),
+               [reactor, response](api::FetchAnswer answer) {
+                 *response = rpc::ToByteBuffer(SerializeFetchResponse(
+                     std::move(answer.response), answer.batches));
+                 reactor->Finish(grpc::Status::OK);
+               });
+    return reactor;
+  }
+
+  grpc::ServerBidiReactor<ByteBuffer, ByteBuffer>* FetchStream(
+      CallbackServerContext* call) override {
+    return new OrderedStream(
+        {.max_requests = 64},
+        [this, caller = Caller(*call)](
+            Bytes request, OrderedStream::Answer answer) -> absl::Status {
+          v1::FetchRequest message;
+          if (!Parse(request, &message)) {
+            return absl::InvalidArgumentError("not a valid FetchRequest");
+          }
+          api::Fetch(context_, caller, std::move(message),
+                     [answer = std::move(answer)](api::FetchAnswer fetched) {
+                       answer(SerializeFetchResponse(
+                           std::move(fetched.response), fetched.batches));
+                     });
+          return absl::OkStatus();
+        });
+  }
+
+  ServerUnaryReactor* ListOffsets(
+      CallbackServerContext* call, const v1::ListOffsetsRequest* request,
+      v1::ListOffsetsResponse* response) override {
+    return Now(call, response, api::ListOffsets(context_, *request));
+  }
+  ServerUnaryReactor* Metadata(CallbackServerContext* call,
+                               const v1::MetadataRequest* request,
+                               v1::MetadataResponse* response) override {
+    ServerUnaryReactor* reactor = call->DefaultReactor();
+    api::Metadata(context_, *request, Reply(reactor, response));
+    return reactor;
+  }
+  ServerUnaryReactor* FindCoordinator(
+      CallbackServerContext* call, const v1::FindCoordinatorRequest* request,
+      v1::FindCoordinatorResponse* response) override {
+    ServerUnaryReactor* reactor = call->DefaultReactor();
+    api::FindCoordinator(context_, *request, Reply(reactor, response));
+    return reactor;
+  }
+
+  ServerUnaryReactor* JoinGroup(CallbackServerContext* call,
+                                const v1::JoinGroupRequest* request,
+                                v1::JoinGroupResponse* response) override {
+    ServerUnaryReactor* reactor = call->DefaultReactor();
+    GroupCaller caller;
+    caller.client_host = ClientHost(*call);
+    context_.groups->Join(*request, caller, Reply(reactor, response));
+    return reactor;
+  }
+  ServerUnaryReactor* SyncGroup(CallbackServerContext* call,
+                                const v1::SyncGroupRequest* request,
+                                v1::SyncGroupResponse* response) override {
+    ServerUnaryReactor* reactor = call->DefaultReactor();
+    context_.groups->Sync(*request, Reply(reactor, response));
+    return reactor;
+  }
+  ServerUnaryReactor* Heartbeat(CallbackServerContext* call,
+                                const v1::HeartbeatRequest* request,
+                                v1::HeartbeatResponse* response) override {
+    ServerUnaryReactor* reactor = call->DefaultReactor();
+    context_.groups->Heartbeat(*request, Reply(reactor, response));
+    return reactor;
+  }
+  ServerUnaryReactor* LeaveGroup(CallbackServerContext* call,
+                                 const v1::LeaveGroupRequest* request,
+                                 v1::LeaveGroupResponse* response) override {
+    ServerUnaryReactor* reactor = call->DefaultReactor();
+    context_.groups->Leave(*request, Reply(reactor, response));
+    return reactor;
+  }
+  ServerUnaryReactor* OffsetCommit(
+      CallbackServerContext* call, const v1::OffsetCommitRequest* request,
+      v1::OffsetCommitResponse* response) override {
+    ServerUnaryReactor* reactor = call->DefaultReactor();
+    context_.groups->Commit(*request, Reply(reactor, response));
+    return reactor;
+  }
+  ServerUnaryReactor* OffsetFetch(CallbackServerContext* call,
+                                  const v1::OffsetFetchRequest* request,
+                                  v1::OffsetFetchResponse* response) override {
+    ServerUnaryReactor* reactor = call->DefaultReactor();
+    context_.groups->FetchOffsets(*request, Reply(reactor, response));
+    return reactor;
+  }
+  ServerUnaryReactor* ListGroups(CallbackServerContext* call,
+                                 const v1::ListGroupsRequest* request,
+                                 v1::ListGroupsResponse* response) override {
+    ServerUnaryReactor* reactor = call->DefaultReactor();
+    context_.groups->List(*request, Reply(reactor, response));
+    return reactor;
+  }
+  ServerUnaryReactor* DescribeGroups(
+      CallbackServerContext* call, const v1::DescribeGroupsRequest* request,
+      v1::DescribeGroupsResponse* response) override {
+    ServerUnaryReactor* reactor = call->DefaultReactor();
+    context_.groups->Describe(*request, Reply(reactor, response));
+    return reactor;
+  }
+
+  ServerUnaryReactor* CreateTopics(
+      CallbackServerContext* call, const v1::CreateTopicsRequest* request,
+      v1::CreateTopicsResponse* response) override {
+    ServerUnaryReactor* reactor = call->DefaultReactor();
+    api::CreateTopics(context_, *request, Reply(reactor, response));
+    return reactor;
+  }
+  ServerUnaryReactor* DeleteTopics(
+      CallbackServerContext* call, const v1::DeleteTopicsRequest* request,
+      v1::DeleteTopicsResponse* response) override {
+    ServerUnaryReactor* reactor = call->DefaultReactor();
+    api::DeleteTopics(context_, *request, Reply(reactor, response));
+    return reactor;
+  }
+  ServerUnaryReactor* DescribeConfigs(
+      CallbackServerContext* call, const v1::DescribeConfigsRequest* request,
+      v1::DescribeConfigsResponse* response) override {
+    return Now(call, response, api::DescribeConfigs(context_, *request));
+  }
+  ServerUnaryReactor* DescribeLogDirs(
+      CallbackServerContext* call, const v1::DescribeLogDirsRequest* request,
+      v1::DescribeLogDirsResponse* response) override {
+    return Now(call, response, api::DescribeLogDirs(context_, *request));
+  }
+
+ private:
+  static bool Parse(const Bytes& request, v1::FetchRequest* message) {
+    std::string scratch;
+    std::string_view flat = request.Flat(&scratch);
+    return message->ParseFromArray(flat.data(), static_cast<int>(flat.size()));
+  }
+
+  template <typename Response>
+  static ServerUnaryReactor* Now(CallbackServerContext* call,
+                                 Response* response, Response answer) {
+    *response = std::move(answer);
+    ServerUnaryReactor* reactor = call->DefaultReactor();
+    reactor->Finish(grpc::Status::OK);
+    return reactor;
+  }
+
+  const api::BrokerContext& context_;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> NewBrokerService(
+    const api::BrokerContext& context) {
+  return std::make_unique<BrokerService>(context);
+}
+
+}  // namespace sillok::grpc_door
