@@ -25,6 +25,7 @@ struct RocksStoreOptions {
   size_t cache_bytes = 4 * 1024 * 1024;
   // At most this much is written in one batch.
   size_t max_batch_bytes = 4 * 1024 * 1024;
+  // Of each kind of record; twice this altogether.
   size_t write_buffer_bytes = 4 * 1024 * 1024;
   size_t block_cache_bytes = 2 * 1024 * 1024;
 };
