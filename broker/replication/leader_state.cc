@@ -96,12 +96,18 @@ void LeaderState::OnAlterIsrResult(ErrorCode error,
       if (pending_.has_value() && !pending_->due &&
           state.leader_epoch == assignment_.leader_epoch &&
           state.partition_epoch == assignment_.partition_epoch) {
-        // Nothing was changed: the ISR is already what we asked for, or the
-        // controller is older than we are. Then the news will tell.
-        if (pending_->isr == assignment_.isr && !pending_->uncertain) {
+        // Nothing was changed. If what stands is what we asked for, and no
+        // earlier request can still be on its way, that was that.
+        const bool settled =
+            pending_->isr == assignment_.isr &&
+            (!pending_->uncertain ||
+             now_ms - pending_->uncertain_since_ms >
+                 options_.replica_lag_time_max_ms);
+        if (settled) {
           pending_.reset();
         } else {
           pending_->awaiting_news = true;
+          pending_->asked_ms = now_ms;
         }
       }
       return;
@@ -116,9 +122,11 @@ void LeaderState::OnAlterIsrResult(ErrorCode error,
     case ErrorCode::UNKNOWN_TOPIC_OR_PARTITION:
     case ErrorCode::INVALID_REQUEST:
       pending_->awaiting_news = true;
+      pending_->asked_ms = now_ms;
       return;
     default:
       pending_->uncertain = true;
+      pending_->uncertain_since_ms = now_ms;
       pending_->due = true;
       return;
   }
@@ -274,8 +282,8 @@ void LeaderState::OnRefused(int64_t now_ms) {
     return;
   }
   // An earlier copy of the request may still be carried out, so the joiner has
-  // to count. Writing the ISR as it is ends the partition epoch, and with it
-  // every request based on it.
+  // to count. Ask for the ISR as it is until either news has come or the
+  // copies have had time enough to be carried out or lost.
   pending_->isr = assignment_.isr;
   pending_->due = true;
 }

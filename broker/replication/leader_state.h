@@ -131,7 +131,9 @@ class LeaderState {
     // lost may still be carried out.
     std::vector<BrokerId> added;
     bool due = true;          // to be taken by TakeAlterIsr
-    bool uncertain = false;   // an earlier request of this epoch may still land
+    // An earlier request of this epoch was not answered and may still land.
+    bool uncertain = false;
+    int64_t uncertain_since_ms = 0;
     int64_t asked_ms = 0;
     bool awaiting_news = false;
   };

@@ -69,9 +69,13 @@ void Partition::DeleteRecordsBefore(
       });
 }
 
-void Partition::ApplyState(const PartitionAssignment& state) {
+void Partition::ApplyState(const PartitionAssignment& state,
+                           std::function<void()> applied) {
   impl_->strand().Dispatch(
-      [self = shared_from_this(), state] { self->impl_->ApplyState(state); });
+      [self = shared_from_this(), state, applied = std::move(applied)] {
+        self->impl_->ApplyState(state);
+        if (applied) applied();
+      });
 }
 
 void Partition::SetOptions(const PartitionOptions& options) {
@@ -395,6 +399,7 @@ void Impl::Stop(std::function<void()> done) {
     OnTenureChange(ReplicaState::Change::kFollower);
   }
   environment_.timer->Cancel(std::exchange(timer_, Timer::kNone));
+  environment_.timer->Cancel(std::exchange(flush_timer_, Timer::kNone));
   for (auto& [delayed, next] : std::exchange(next_after_flush_, {})) {
     AnswerNext(delayed, std::move(next));
   }
@@ -554,6 +559,7 @@ FetchPosition Impl::CurrentPosition(bool delayed) const {
   const LogPosition log = Position();
   position.following = true;
   position.delayed = delayed;
+  position.leader = follower->leader();
   position.leader_epoch = follower->leader_epoch();
   position.offset = log.end;
   position.last_fetched_epoch = log.last_epoch;

@@ -26,6 +26,7 @@
 #include "base/strand.h"
 #include "base/timer.h"
 #include "broker/log/partition_log.h"
+#include "broker/replication/fetch_planner.h"
 #include "broker/replication/offset_waiters.h"
 #include "broker/replication/partition_state.h"
 #include "broker/replication/replica_state.h"
@@ -159,19 +160,6 @@ struct ReplicaFetchResult {
   std::optional<EpochEndOffset> diverging;
 };
 
-// What a follower should ask its leader for next.
-struct FetchPosition {
-  // False: do not fetch until told anew (role or epoch changed, log failed).
-  bool following = false;
-  // Ask again only after the back-off (the leader was not ready, or an error).
-  bool delayed = false;
-  LeaderEpoch leader_epoch = kNoLeaderEpoch;
-  Offset offset;
-  LeaderEpoch last_fetched_epoch = kNoLeaderEpoch;
-  Offset log_start;
-  Offset high_watermark;
-};
-
 // Thread-safe. Held by shared_ptr; callbacks keep it alive. Callbacks given to
 // it run on its strand, or on the caller's thread before the call returns: they
 // must be short, may call back into the partition, and are called exactly once.
@@ -277,7 +265,9 @@ class Partition : public std::enable_shared_from_this<Partition> {
 
   // Takes on the role that `state` gives this broker. Idempotent; a state with
   // an older leader epoch, or the same and an older partition epoch, is dropped.
-  void ApplyState(const PartitionAssignment& state);
+  // `applied` is called on the strand afterwards, in any case.
+  void ApplyState(const PartitionAssignment& state,
+                  std::function<void()> applied = nullptr);
   void SetOptions(const PartitionOptions& options);
   void SetLogOptions(const LogOptions& options);
   // Ends its part for good: waiters get kRoleChanged, everything else answers

@@ -130,7 +130,7 @@ class Partition::Impl {
   Timer::Id timer_ = Timer::kNone;
   int64_t timer_due_ms_ = 0;
   bool flushing_ = false;
-  bool flush_timer_armed_ = false;
+  Timer::Id flush_timer_ = Timer::kNone;
   bool stopping_ = false;
   bool log_failed_ = false;
   std::function<void()> stopped_;

@@ -44,14 +44,13 @@ void Impl::MaybeFlushInBackground() {
     StartFlush();
   }
   if (log.flush_ms != std::numeric_limits<int64_t>::max() &&
-      !flush_timer_armed_) {
-    flush_timer_armed_ = true;
-    environment_.timer->After(
+      flush_timer_ == Timer::kNone) {
+    flush_timer_ = environment_.timer->After(
         log.flush_ms, [weak = owner_->weak_from_this()] {
           const std::shared_ptr<Partition> self = weak.lock();
           if (self == nullptr) return;
           self->impl_->strand_.Post([self] {
-            self->impl_->flush_timer_armed_ = false;
+            self->impl_->flush_timer_ = Timer::kNone;
             self->impl_->StartFlush();
           });
         });

@@ -73,6 +73,11 @@ class PartitionTable {
         const std::string& topic,
         const std::map<std::string, std::string>& configs)>
         settings;
+    // A replica's log does not write any more; the replica is offline until the
+    // process starts again. May be null.
+    std::function<void(const TopicPartition& partition,
+                       const absl::Status& status)>
+        on_log_failed;
     // Deletions that were carried out, for the next BrokerReport. May be null.
     std::function<void(const v1::DeletedReplica& deleted)> on_deleted;
   };
@@ -84,7 +89,8 @@ class PartitionTable {
 
   // Everything in `environment` outlives the table. Nothing runs before Start.
   PartitionTable(PartitionTableOptions options, Environment environment);
-  // Stops everything (see Stop) without waiting for the network.
+  // Stops everything (see Stop), waiting for the disk but not for the network.
+  // Nobody may use its partitions any more.
   ~PartitionTable();
   PartitionTable(const PartitionTable&) = delete;
   PartitionTable& operator=(const PartitionTable&) = delete;
@@ -126,8 +132,13 @@ class PartitionTable {
   };
   Stats stats() const;
 
+  class Impl;  // partition_table_impl.h
+
  private:
-  class Impl;
+  Timer* const timer_;
+  // Outlive what runs on them: everything of impl_.
+  std::unique_ptr<Executor> executor_;
+  std::unique_ptr<Executor> io_executor_;
   std::shared_ptr<Impl> impl_;
 };
 
