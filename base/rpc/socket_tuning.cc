@@ -98,7 +98,9 @@ bool TuneSocket(int fd) {
 }
 
 void ApplySocketTuning(grpc::ChannelArguments* args) {
-  if (!chosen->empty()) args->SetSocketMutator(Mutator());
+  if (chosen->empty()) return;
+  gpr_ref(&Mutator()->refcount);  // SetSocketMutator takes one over
+  args->SetSocketMutator(Mutator());
 }
 
 int TunedSockets() { return tuned_sockets.load(std::memory_order_relaxed); }

@@ -1,0 +1,83 @@
+// sillok-coordinator: one member of the coordinator ensemble.
+
+#include <atomic>
+#include <iostream>
+#include <string>
+
+#include "CLI/CLI.hpp"
+#include "base/config.h"
+#include "base/logging.h"
+#include "base/process.h"
+#include "base/rpc/socket_tuning.h"
+#include "base/version.h"
+#include "coordinator/config.h"
+#include "coordinator/coordinator.h"
+
+namespace {
+
+int Fail(const absl::Status& status, int code) {
+  std::cerr << "sillok-coordinator: " << status.message() << std::endl;
+  return code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::string allocator = sillok::TuneAllocator();
+  sillok::BlockStopSignals();
+
+  CLI::App app(
+      "One member of the Sillok coordinator ensemble: keeps znodes, sessions "
+      "and watches, agreed on by a quorum.",
+      "sillok-coordinator");
+  sillok::ConfigSources sources;
+  bool print_config = false;
+  app.add_option("--config", sources.file, "Properties file (key=value).");
+  app.add_option("--set", sources.sets,
+                 "key=value; may be given more than once. Stronger than the "
+                 "environment (SILLOK_DATADIR=...), which is stronger than "
+                 "the file.");
+  app.add_flag("--print-config", print_config,
+               "Print every key with its value, default and meaning.");
+  app.set_version_flag("--version", std::string("sillok-coordinator ") +
+                                        sillok::kVersion);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  sources.env = sillok::ReadEnvironment();
+  auto config =
+      sillok::Config::Load(sillok::CoordinatorConfigSpec(), sources);
+  if (!config.ok()) return Fail(config.status(), 2);
+  if (print_config) {
+    std::cout << config->Print();
+    return 0;
+  }
+  auto options = sillok::MakeCoordinatorOptions(*config);
+  if (!options.ok()) return Fail(options.status(), 2);
+
+  sillok::InitLogging(argv[0],
+                      static_cast<int>(config->GetInt("log.verbosity")));
+  std::string congestion = sillok::rpc::SetTcpCongestion(
+      config->GetString("tcp.congestion.control"));
+  int64_t files = sillok::RaiseFileLimit();
+  LOG(INFO) << "sillok-coordinator " << sillok::kVersion
+            << " tcp=" << congestion << " " << allocator
+            << " max_open_files=" << files;
+
+  // A member that must not go on ends like one that was told to, but says so
+  // in its exit code.
+  std::atomic<bool> failed{false};
+  auto coordinator = sillok::Coordinator::Start(
+      *std::move(options), [&failed](const absl::Status&) {
+        failed = true;
+        sillok::RequestStop();
+      });
+  if (!coordinator.ok()) return Fail(coordinator.status(), 1);
+  int signal = sillok::WaitForStopSignal();
+  LOG(INFO) << "stopping, signal=" << signal;
+  (*coordinator)->Stop();
+  LOG(INFO) << "stopped";
+  return failed ? 1 : 0;
+}
