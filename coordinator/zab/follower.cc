@@ -95,9 +95,6 @@ void Follower::OnNewEpoch(const Message& m) {
   if (local_->options.faults.promise_twice) promised_ = true;
   if (m.epoch > hard.accepted_epoch) {
     hard.accepted_epoch = m.epoch;
-    if (local_->options.faults.current_epoch_before_history) {
-      hard.current_epoch = m.epoch;
-    }
     local_->history.SetHardState(hard);
   }
   SendAckEpoch();
@@ -123,6 +120,9 @@ void Follower::SendAckEpoch() {
 void Follower::OnAppend(Message& m) {
   History& history = local_->history;
   const bool gaps_allowed = local_->options.faults.accept_gaps;
+  if (local_->options.faults.current_epoch_before_history) {
+    history.SetHardState({epoch_, epoch_});
+  }
   if (!history.Contains(m.zxid) && !gaps_allowed) {
     Reject(m.zxid);
     return;
@@ -194,7 +194,11 @@ void Follower::Reject(Zxid zxid) {
 
 void Follower::OnNewLeader(const Message& m) {
   History& history = local_->history;
-  if (!history.Contains(m.zxid)) {
+  // A member that rejoins may have applied and trimmed entries of this very
+  // epoch already: it has passed the end of the history long ago.
+  Zxid trimmed = history.trimmed_to();
+  bool passed = m.zxid < trimmed && trimmed.epoch() == epoch_;
+  if (!passed && !history.Contains(m.zxid)) {
     Reject(m.zxid);
     return;
   }
@@ -231,6 +235,7 @@ void Follower::OnPing(const Message& m) {
   reply.sequence = m.sequence;
   reply.zxid = acknowledged();
   reply.hint = verified_;
+  reply.joined = phase_ == Phase::kBroadcast;
   local_->outbox.Send(leader_, std::move(reply));
 }
 
@@ -254,11 +259,14 @@ void Follower::OnDurable() {
 
 bool Follower::OnSnapshotReceived(uint32_t epoch, Zxid zxid) {
   History& history = local_->history;
+  if (phase_ == Phase::kDiscovery || epoch != epoch_ ||
+      zxid.epoch() > epoch_) {
+    return false;
+  }
   // If we have come so far by entries meanwhile, installing would take back
   // what we have acknowledged.
-  if (phase_ == Phase::kDiscovery || epoch != epoch_ ||
-      zxid.epoch() > epoch_ || zxid <= local_->commit ||
-      history.Contains(zxid)) {
+  if ((zxid <= local_->commit || history.Contains(zxid)) &&
+      !local_->options.faults.snapshot_over_newer) {
     return false;
   }
   history.InstallSnapshot(zxid);

@@ -93,8 +93,7 @@ Persist& History::Build(Stage stage) {
 }
 
 void History::Append(Entry entry) {
-  if (!faults_.accept_gaps && !faults_.snapshot_keeps_tail &&
-      !IsSuccessor(last_, entry.zxid)) {
+  if (!faults_.accept_gaps && !IsSuccessor(last_, entry.zxid)) {
     violation_ = Describe("entry ", entry.zxid, " does not follow ", last_);
     return;
   }
@@ -122,10 +121,6 @@ void History::TruncateAfter(Zxid zxid) {
 }
 
 void History::InstallSnapshot(Zxid zxid) {
-  std::vector<Entry> old_tail;
-  if (faults_.snapshot_keeps_tail) {
-    old_tail.assign(FirstAbove(memory_, zxid), memory_.cend());
-  }
   Build(Stage::kInstall).install_snapshot = zxid;
   memory_.clear();
   memory_bytes_ = 0;
@@ -133,7 +128,6 @@ void History::InstallSnapshot(Zxid zxid) {
   pending_.back().last = zxid;
   pending_.back().keeps = Zxid();
   UpdateDurable();
-  for (Entry& entry : old_tail) Append(std::move(entry));
 }
 
 void History::SetHardState(HardState hard_state) {

@@ -39,6 +39,11 @@ void Leader::Step(const Message& m) {
     case MessageKind::kPong:
       OnAcknowledged(p, m.zxid, m.hint);
       p.pong = std::max(p.pong, m.sequence);
+      if (!m.joined && !p.owes_new_leader_ack) {
+        // An old ACKNEWLEADER came late and made us think it knew.
+        p.owes_new_leader_ack = true;
+        p.new_leader_ticks = -1;
+      }
       FinishBarriers();
       return;
     default:
@@ -255,11 +260,7 @@ size_t Leader::in_epoch_count() const {
   if (phase_ < Phase::kSync) return 0;
   size_t count = local_->history.IsDurable(current_epoch_token_) ? 1 : 0;
   for (const auto& [member, p] : members_) {
-    bool counts = p.in_epoch || (p.match >= history_end_ &&
-                                 p.state != Progress::State::kUnknown &&
-                                 local_->options.faults
-                                     .commit_without_epoch_quorum);
-    count += counts;
+    count += p.in_epoch;
   }
   return count;
 }
@@ -300,9 +301,7 @@ void Leader::MaybeCommit() {
   bool self = local_->history.IsDurable(current_epoch_token_);
   positions.push_back(self ? local_->history.durable() : Zxid());
   for (const auto& [member, p] : members_) {
-    bool counts =
-        p.in_epoch || local_->options.faults.commit_without_epoch_quorum;
-    positions.push_back(counts ? p.match : Zxid());
+    positions.push_back(p.in_epoch ? p.match : Zxid());
   }
   Zxid reached = local_->voters.ReachedByQuorum(std::move(positions));
   if (local_->options.faults.commit_without_quorum) {

@@ -78,7 +78,7 @@ void PrintBody(const Message& m, std::ostream& out) {
       return;
     case MessageKind::kPong:
       out << ' ' << m.sequence << " durable " << m.zxid << " received "
-          << m.hint;
+          << m.hint << (m.joined ? "" : ", not joined");
       return;
     case MessageKind::kNewEpoch:
     case MessageKind::kAckNewLeader:

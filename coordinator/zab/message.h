@@ -76,6 +76,9 @@ struct Message {
   Zxid commit;
   // kAppend, kPing: the leader has a quorum for its epoch and serves.
   bool established = false;
+  // kPong: the sender has taken NEWLEADER. A restarted follower has to be told
+  // again, whatever it had acknowledged before.
+  bool joined = false;
   // kPing, echoed by kPong: names the heartbeat round.
   uint64_t sequence = 0;
 

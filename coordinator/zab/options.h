@@ -21,16 +21,14 @@ struct ZabFaults {
   bool current_epoch_before_history = false;
   // The leader commits what it has itself.
   bool commit_without_quorum = false;
-  // The leader counts acknowledgements of members not yet in its epoch.
-  bool commit_without_epoch_quorum = false;
   // A follower keeps an unknown tail when it joins a leader.
   bool skip_truncate = false;
   // A follower logs proposals whose predecessor it does not have.
   bool accept_gaps = false;
   // Elections go by member id alone, and discovery does not check histories.
   bool vote_by_id_only = false;
-  // A snapshot is installed under the old tail of the log.
-  bool snapshot_keeps_tail = false;
+  // A snapshot that comes late is installed over a newer history.
+  bool snapshot_over_newer = false;
   // A barrier is answered at once, without asking a quorum.
   bool barrier_without_round = false;
   // A follower still takes messages of an epoch it has promised away.

@@ -107,6 +107,7 @@ bool SmallBodyFromProto(const Wire& wire, Message* m) {
       m->sequence = wire.pong().round();
       m->zxid = Zxid(wire.pong().durable_zxid());
       m->hint = Zxid(wire.pong().received_zxid());
+      m->joined = wire.pong().joined();
       return true;
     case Wire::kGoodbye:
       m->kind = MessageKind::kGoodbye;
@@ -162,6 +163,7 @@ Wire ToProto(const Message& m) {
       wire.mutable_pong()->set_round(m.sequence);
       wire.mutable_pong()->set_durable_zxid(m.zxid.value());
       wire.mutable_pong()->set_received_zxid(m.hint.value());
+      wire.mutable_pong()->set_joined(m.joined);
       break;
     case MessageKind::kGoodbye:
       wire.mutable_goodbye();

@@ -1,0 +1,194 @@
+#include "test/sim/zab_checkers.h"
+
+#include <algorithm>
+
+namespace sillok::sim {
+
+using zab::Entry;
+using zab::Message;
+using zab::MessageKind;
+
+void OneLeaderPerEpoch::OnServingLeader(size_t node, uint32_t epoch) {
+  auto [known, is_new] = leaders_.emplace(epoch, node);
+  if (!is_new && known->second != node) {
+    violation_->Report("one leader per epoch", "epoch ", epoch,
+                       " is led by member ", known->second, " and by member ",
+                       node);
+  }
+}
+
+bool PrefixAgreement::OnDelivered(size_t node, size_t index,
+                                  const Entry& entry) {
+  if (index < committed_.size()) {
+    const Entry& known = committed_[index];
+    if (known.zxid != entry.zxid || *known.txn != *entry.txn) {
+      violation_->Report("prefix agreement", "member ", node, " delivers ",
+                         entry.zxid, " (", *entry.txn, ") as number ", index,
+                         ", another one ", known.zxid, " (", *known.txn, ")");
+    }
+    return false;
+  }
+  if (index > committed_.size()) {
+    violation_->Report("prefix agreement", "member ", node,
+                       " skips entries before ", entry.zxid);
+    return false;
+  }
+  committed_.push_back(entry);
+  return true;
+}
+
+size_t PrefixAgreement::IndexAfter(size_t node, Zxid zxid) {
+  auto above = std::upper_bound(
+      committed_.begin(), committed_.end(), zxid,
+      [](Zxid wanted, const Entry& entry) { return wanted < entry.zxid; });
+  Zxid known = above == committed_.begin() ? Zxid() : std::prev(above)->zxid;
+  if (known != zxid) {
+    violation_->Report("prefix agreement", "member ", node,
+                       " has applied up to ", zxid,
+                       ", which nobody has delivered");
+  }
+  return static_cast<size_t>(above - committed_.begin());
+}
+
+size_t PrefixAgreement::OnSnapshotInstalled(size_t node, Zxid zxid) {
+  return IndexAfter(node, zxid);
+}
+
+void CommittedKept::Check(const std::vector<const ZabImage*>& images,
+                          Zxid last_committed) {
+  size_t holders = 0;
+  for (const ZabImage* image : images) holders += image->Holds(last_committed);
+  if (holders < images.size() / 2 + 1) {
+    violation_->Report("committed is kept", "only ", holders, " of ",
+                       images.size(), " members have committed entry ",
+                       last_committed, " on stable storage");
+  }
+}
+
+void CommittedKept::CheckWhole(size_t node, const ZabImage& image,
+                               const std::vector<Entry>& committed) {
+  Zxid before = image.TrimmedTo();
+  for (const Entry& entry : image.log()) {
+    if (!zab::IsSuccessor(before, entry.zxid)) {
+      violation_->Report("committed is kept", "the log of member ", node,
+                         " goes from ", before, " to ", entry.zxid);
+      return;
+    }
+    before = entry.zxid;
+  }
+  auto mine = image.log().begin();
+  for (const Entry& entry : committed) {
+    if (entry.zxid <= image.TrimmedTo()) continue;
+    if (mine == image.log().end()) return;  // Behind; that is allowed.
+    if (mine->zxid != entry.zxid || *mine->txn != *entry.txn) {
+      violation_->Report("committed is kept", "the log of member ", node,
+                         " has ", mine->zxid, " where ", entry.zxid,
+                         " is committed");
+      return;
+    }
+    ++mine;
+  }
+}
+
+void PrimaryOrder::OnProposed(size_t node, Zxid zxid, const std::string& txn,
+                              Zxid predecessor, Zxid last_committed) {
+  if (!proposed_.emplace(zxid, txn).second) {
+    violation_->Report("primary order", "member ", node, " proposes ", zxid,
+                       ", which has been proposed before");
+  }
+  if (zxid.counter() != 1) return;
+  starts_[zxid.epoch()] = predecessor;
+  // A deposed leader may propose on: what is committed then is of later epochs.
+  if (last_committed.epoch() < zxid.epoch() && last_committed > predecessor) {
+    violation_->Report("primary order", "member ", node, " proposes ", zxid,
+                       " on top of ", predecessor, " but ", last_committed,
+                       " is committed");
+  }
+}
+
+void PrimaryOrder::OnFirstDelivered(const Entry& entry) {
+  auto proposal = proposed_.find(entry.zxid);
+  if (proposal == proposed_.end() || proposal->second != *entry.txn) {
+    violation_->Report("primary order", "delivered ", entry.zxid,
+                       " is not what was proposed");
+  }
+  if (!zab::IsSuccessor(last_, entry.zxid)) {
+    violation_->Report("primary order", "delivered ", entry.zxid, " after ",
+                       last_);
+  }
+  for (auto later = starts_.upper_bound(entry.zxid.epoch());
+       later != starts_.end(); ++later) {
+    if (entry.zxid <= later->second) continue;
+    violation_->Report("primary order", "delivered ", entry.zxid,
+                       ", but the leader of epoch ", later->first,
+                       " had begun without it");
+  }
+  last_ = entry.zxid;
+}
+
+void EpochsDurable::OnStored(size_t node, const zab::HardState& before,
+                             const ZabImage& image) {
+  const zab::HardState& after = image.hard_state();
+  if (after.accepted_epoch < before.accepted_epoch ||
+      after.current_epoch < before.current_epoch ||
+      after.current_epoch > after.accepted_epoch) {
+    violation_->Report("epochs grow", "member ", node, " goes from epochs ",
+                       before.accepted_epoch, "/", before.current_epoch,
+                       " to ", after.accepted_epoch, "/",
+                       after.current_epoch);
+  }
+}
+
+void EpochsDurable::OnSend(size_t node, const Message& m,
+                           const ZabImage& image) {
+  const zab::HardState& hard = image.hard_state();
+  bool kept = true;
+  switch (m.kind) {
+    case MessageKind::kNewEpoch:
+      kept = hard.accepted_epoch >= m.epoch;
+      break;
+    case MessageKind::kAckEpoch: {
+      kept = hard.accepted_epoch >= m.epoch && image.Holds(m.zxid);
+      if (!m.promised) break;
+      auto [known, is_new] = promises_.emplace(std::pair(node, m.epoch), m.to);
+      if (!is_new && known->second != m.to) {
+        violation_->Report("one promise per epoch", "member ", node,
+                           " promises epoch ", m.epoch, " to ",
+                           known->second, " and to ", m.to);
+      }
+      break;
+    }
+    case MessageKind::kAckNewLeader:
+      kept = hard.current_epoch >= m.epoch;
+      break;
+    case MessageKind::kAck:
+    case MessageKind::kPong:
+      kept = m.rejected || image.Holds(m.zxid);
+      break;
+    default:
+      break;
+  }
+  if (!kept) {
+    violation_->Report("durable before said", "member ", node, " says ",
+                       zab::DebugString(m),
+                       " before it is on stable storage");
+  }
+}
+
+void BarriersLinearizable::OnDone(size_t node, uint64_t id, Zxid zxid,
+                                  Zxid delivered) {
+  auto asked = asked_.find(id);
+  if (asked == asked_.end()) {
+    violation_->Report("barriers", "member ", node, " finishes barrier ", id,
+                       " which is not open");
+    return;
+  }
+  if (zxid < asked->second || delivered < zxid) {
+    violation_->Report("barriers", "barrier ", id, " of member ", node,
+                       " is done at ", zxid, " (delivered ", delivered, ") but ",
+                       asked->second, " was committed when it was asked");
+  }
+  asked_.erase(asked);
+}
+
+}  // namespace sillok::sim

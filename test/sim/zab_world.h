@@ -1,0 +1,188 @@
+// A simulated coordinator ensemble: the real ZAB core on a virtual clock, network
+// and disks that do their worst.
+#ifndef SILLOK_TEST_SIM_ZAB_WORLD_H_
+#define SILLOK_TEST_SIM_ZAB_WORLD_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "coordinator/zab/zab.h"
+#include "test/sim/disk.h"
+#include "test/sim/event_queue.h"
+#include "test/sim/keyed_random.h"
+#include "test/sim/network.h"
+#include "test/sim/zab_checkers.h"
+#include "test/sim/zab_image.h"
+
+namespace sillok::sim {
+
+struct ZabWorldOptions {
+  uint64_t seed = 1;
+  // 0: the seed picks 3 or 5.
+  size_t nodes = 0;
+  int64_t safety_seconds = 60;
+  // After all faults have ended, a leader must serve and all members agree
+  // within this.
+  int64_t liveness_seconds = 20;
+  zab::ZabFaults faults;
+  // Gets a line per thing that happens, if set.
+  std::function<void(const std::string&)> trace;
+};
+
+// How often the interesting things happened. A run that never truncates says
+// nothing about truncation.
+struct ZabReached {
+  uint64_t events = 0;
+  uint64_t commits = 0;
+  uint64_t elections = 0;
+  uint64_t serving_leaders = 0;
+  uint64_t crashes = 0;
+  uint64_t writes_lost = 0;
+  uint64_t truncations = 0;
+  uint64_t snapshots = 0;
+  uint64_t rejects = 0;
+  uint64_t broken_promises_refused = 0;
+  uint64_t deposed_leaders = 0;
+  uint64_t barriers_done = 0;
+  uint64_t barriers_failed = 0;
+
+  void Add(const ZabReached& other);
+  std::string ToString() const;
+};
+
+struct ZabResult {
+  // Empty if all went well.
+  std::string invariant;
+  std::string text;
+  ZabReached reached;
+  // Of everything that happened: equal for equal options.
+  uint64_t trace_hash = 0;
+};
+
+// One run. The seed decides first which faults exist and how often (so that
+// some runs are calm but for one of them), then every single one.
+class ZabWorld {
+ public:
+  explicit ZabWorld(ZabWorldOptions options);
+  ~ZabWorld();
+  ZabResult Run();
+
+ private:
+  enum class Kind : uint8_t {
+    kTick, kMessage, kSyncEnd, kStart, kCrash, kPause, kCut, kHeal, kPropose,
+    kBarrier, kTrim, kSnapshotArrives, kSnapshotSent, kPeerLost, kResign,
+    kCheckLiveness,
+  };
+  struct Event {
+    Kind kind;
+    uint8_t node = 0;
+    uint8_t other = 0;
+    // Of the node the event is for; outdated ones are dropped. 0: any.
+    uint32_t incarnation = 0;
+    // kMessage: slot. kSnapshot*: epoch. kPeerLost: the peer.
+    uint32_t number = 0;
+    Zxid zxid = Zxid();
+  };
+  struct Node {
+    std::unique_ptr<zab::Zab> core;  // Null while down.
+    Disk<ZabWrite, ZabImage> disk;
+    uint32_t incarnation = 0;
+    int64_t paused_until = 0;
+    zab::RoleState role;
+    Zxid delivered;
+    // How many entries are delivered, by number.
+    size_t index = 0;
+    uint64_t undelivered_inputs = 0;
+  };
+  // What this seed has drawn.
+  struct Swarm {
+    size_t nodes = 3;
+    int64_t tick_us = 50000;
+    NetworkOptions network;
+    double crash_mean_us = 0;  // 0: none, as for all the others
+    double pause_mean_us = 0;
+    double cut_mean_us = 0;
+    double trim_mean_us = 0;
+    double resign_mean_us = 0;
+    double propose_mean_us = 50000;
+    double barrier_mean_us = 300000;
+    double crash_on_persist = 0;
+    double slow_sync = 0;
+    double lazy = 0;
+    bool peer_lost_hints = false;
+    bool small_windows = false;
+  };
+
+  void Draw();
+  void PlanFaults();
+  void Plan(Kind kind, double mean_us);
+  void Handle(const Event& event);
+  void HandleForNode(const Event& event);
+
+  void Start(size_t node);
+  void Crash(size_t node);
+  void CrashSome(uint64_t random);
+  void Pause(uint64_t random);
+  void CutSome(uint64_t random);
+  void ProposeSomewhere();
+  void AskBarriers();
+  void SnapshotArrives(const Event& event);
+  void CheckLiveness();
+  std::string DescribeNodes() const;
+
+  // After an input: takes the core's outputs and carries them out.
+  void Drive(size_t node, bool may_wait = false);
+  void CarryOut(size_t node, zab::Output output);
+  void Deliver(size_t node, const zab::Entry& entry);
+  void Send(size_t node, zab::Message message);
+  void BeginSync(size_t node);
+  void EndSync(size_t node);
+  void SendSnapshot(size_t node, const zab::SnapshotSend& request);
+  void CheckKept();
+  std::optional<size_t> ServingLeader() const;
+
+  template <typename... Parts>
+  void Trace(const Parts&... parts);
+  uint64_t Next(Kind kind) { return ++ordinals_[static_cast<size_t>(kind)]; }
+
+  ZabWorldOptions options_;
+  KeyedRandom random_;
+  Swarm swarm_;
+  EventQueue<Event> events_;
+  std::unique_ptr<Network> network_;
+  std::vector<Node> nodes_;
+  std::vector<MemberId> voters_;
+  std::vector<const ZabImage*> images_;
+  std::vector<zab::Message> in_flight_;
+  std::vector<uint32_t> free_slots_;
+  uint64_t ordinals_[16] = {};
+  uint64_t draws_ = 0;
+  uint64_t proposals_ = 0;
+  uint64_t barriers_ = 0;
+  bool faults_over_ = false;
+  bool done_ = false;
+  // Liveness: the entry and barrier that have to come through.
+  Zxid probe_;
+  uint64_t probe_barrier_ = 0;
+  bool probe_barrier_done_ = false;
+
+  Violation violation_;
+  OneLeaderPerEpoch one_leader_{&violation_};
+  PrefixAgreement agreement_{&violation_};
+  CommittedKept kept_{&violation_};
+  PrimaryOrder order_{&violation_};
+  EpochsDurable epochs_{&violation_};
+  BarriersLinearizable barrier_checks_{&violation_};
+  ZabReached reached_;
+  uint64_t trace_hash_ = 0;
+};
+
+}  // namespace sillok::sim
+
+#endif  // SILLOK_TEST_SIM_ZAB_WORLD_H_
