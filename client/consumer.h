@@ -42,6 +42,7 @@ struct ConsumerRecord {
   int64_t timestamp_ms = -1;
   std::optional<std::string_view> key;    // nullopt = null
   std::optional<std::string_view> value;  // nullopt = null (a tombstone)
+  int32_t header_count = 0;
   std::string_view raw_headers;           // encoded; Headers() reads them
 
   using Header = std::pair<std::string_view, std::optional<std::string_view>>;

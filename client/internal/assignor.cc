@@ -1,0 +1,82 @@
+#include "client/internal/assignor.h"
+
+#include <algorithm>
+#include <set>
+
+namespace sillok::client {
+namespace {
+
+// Static members come first, by instance id; the others by member id.
+bool Before(const SubscribedMember& a, const SubscribedMember& b) {
+  if (a.instance_id.empty() != b.instance_id.empty()) {
+    return !a.instance_id.empty();
+  }
+  if (!a.instance_id.empty()) return a.instance_id < b.instance_id;
+  return a.member_id < b.member_id;
+}
+
+bool Wants(const SubscribedMember& member, const std::string& topic) {
+  return std::find(member.topics.begin(), member.topics.end(), topic) !=
+         member.topics.end();
+}
+
+void AssignRange(const std::vector<SubscribedMember>& members,
+                 const std::map<std::string, int>& counts,
+                 GroupAssignment* assignment) {
+  for (const auto& [topic, count] : counts) {
+    std::vector<const SubscribedMember*> takers;
+    for (const SubscribedMember& member : members) {
+      if (Wants(member, topic)) takers.push_back(&member);
+    }
+    if (takers.empty()) continue;
+    int each = count / static_cast<int>(takers.size());
+    int extra = count % static_cast<int>(takers.size());
+    int next = 0;
+    for (size_t i = 0; i < takers.size(); ++i) {
+      int share = each + (static_cast<int>(i) < extra ? 1 : 0);
+      for (; share > 0; --share) {
+        (*assignment)[takers[i]->member_id].push_back({topic, next++});
+      }
+    }
+  }
+}
+
+void AssignRoundRobin(const std::vector<SubscribedMember>& members,
+                      const std::map<std::string, int>& counts,
+                      GroupAssignment* assignment) {
+  size_t turn = 0;
+  for (const auto& [topic, count] : counts) {
+    bool wanted = std::any_of(
+        members.begin(), members.end(),
+        [&, &name = topic](const auto& member) { return Wants(member, name); });
+    if (!wanted) continue;
+    for (int partition = 0; partition < count; ++partition) {
+      while (!Wants(members[turn % members.size()], topic)) ++turn;
+      (*assignment)[members[turn++ % members.size()].member_id].push_back(
+          {topic, partition});
+    }
+  }
+}
+
+}  // namespace
+
+bool AssignPartitions(std::string_view assignor,
+                      std::vector<SubscribedMember> members,
+                      const std::map<std::string, int>& partition_counts,
+                      GroupAssignment* assignment) {
+  assignment->clear();
+  std::sort(members.begin(), members.end(), Before);
+  for (const SubscribedMember& member : members) {
+    (*assignment)[member.member_id];
+  }
+  if (assignor == "range") {
+    AssignRange(members, partition_counts, assignment);
+  } else if (assignor == "roundrobin") {
+    AssignRoundRobin(members, partition_counts, assignment);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+}  // namespace sillok::client
