@@ -55,8 +55,9 @@ class ControllerChannel {
   void DeleteTopics(v1::DeleteTopicsRequest request,
                     Done<v1::DeleteTopicsResponse> done);
 
+  class Impl;  // of controller_channel.cc
+
  private:
-  class Impl;
   std::shared_ptr<Impl> impl_;
 };
 
