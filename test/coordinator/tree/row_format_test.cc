@@ -1,0 +1,105 @@
+#include "coordinator/tree/row_format.h"
+
+#include <limits>
+#include <string>
+
+#include "gtest/gtest.h"
+
+namespace sillok {
+namespace {
+
+NodeFields Example() {
+  NodeFields fields;
+  fields.czxid = 0x7fffff0000000001;
+  fields.mzxid = 1;
+  fields.pzxid = std::numeric_limits<uint64_t>::max();
+  fields.ctime_ms = -5;
+  fields.mtime_ms = std::numeric_limits<int64_t>::min();
+  fields.version = std::numeric_limits<int32_t>::min();
+  fields.creates = std::numeric_limits<int64_t>::max();
+  fields.num_children = 300;
+  fields.ephemeral_owner = 0xdeadbeef;
+  fields.data = "some data";
+  return fields;
+}
+
+TEST(RowFormatTest, NodeComesBackAsItWas) {
+  const std::string key = NodeKey("/a/b");
+  const std::string value = EncodeNode(key, Example());
+  const auto fields = DecodeNode(key, value);
+  ASSERT_TRUE(fields.ok()) << fields.status();
+  EXPECT_EQ(fields->czxid, Example().czxid);
+  EXPECT_EQ(fields->mzxid, Example().mzxid);
+  EXPECT_EQ(fields->pzxid, Example().pzxid);
+  EXPECT_EQ(fields->ctime_ms, Example().ctime_ms);
+  EXPECT_EQ(fields->mtime_ms, Example().mtime_ms);
+  EXPECT_EQ(fields->version, Example().version);
+  EXPECT_EQ(fields->creates, Example().creates);
+  EXPECT_EQ(fields->num_children, Example().num_children);
+  EXPECT_EQ(fields->ephemeral_owner, Example().ephemeral_owner);
+  EXPECT_EQ(fields->data, "some data");
+}
+
+TEST(RowFormatTest, EveryFlippedBitAndEveryCutIsNoticed) {
+  const std::string key = NodeKey("/a/b");
+  const std::string value = EncodeNode(key, Example());
+  for (size_t bit = 0; bit < 8 * value.size(); ++bit) {
+    std::string damaged = value;
+    damaged[bit / 8] ^= 1 << (bit % 8);
+    EXPECT_EQ(DecodeNode(key, damaged).status().code(),
+              absl::StatusCode::kDataLoss);
+    EXPECT_FALSE(VerifyRow(key, damaged).ok());
+  }
+  for (size_t size = 0; size < value.size(); ++size) {
+    EXPECT_FALSE(DecodeNode(key, value.substr(0, size)).ok());
+  }
+}
+
+TEST(RowFormatTest, ARowUnderAnotherKeyIsNoticed) {
+  const std::string value = EncodeNode(NodeKey("/a"), Example());
+  EXPECT_TRUE(VerifyRow(NodeKey("/a"), value).ok());
+  EXPECT_FALSE(VerifyRow(NodeKey("/b"), value).ok());
+}
+
+TEST(RowFormatTest, SessionsAndMetaComeBackAsTheyWere) {
+  const std::string key = SessionKey(SessionId(0x0100000000000002));
+  const std::string password("\0\x01pass", 6);
+  const std::string value = EncodeSession(key, {password, 30'000});
+  const auto session = DecodeSession(key, value);
+  ASSERT_TRUE(session.ok());
+  EXPECT_EQ(session->password, password);
+  EXPECT_EQ(session->timeout_ms, 30'000);
+  EXPECT_EQ(DecodeSessionKey(key)->value(), 0x0100000000000002u);
+  EXPECT_FALSE(DecodeSessionKey("Sshort").ok());
+
+  const auto meta = DecodeMeta(EncodeMeta({1, 2, 3, 0xffffffffffffffff}));
+  ASSERT_TRUE(meta.ok());
+  EXPECT_EQ(meta->applied, 1u);
+  EXPECT_EQ(meta->znodes, 2u);
+  EXPECT_EQ(meta->sessions, 3u);
+  EXPECT_EQ(meta->digest, 0xffffffffffffffffu);
+}
+
+TEST(RowFormatTest, ParentsSortBeforeTheirChildren) {
+  EXPECT_LT(MetaKey(), NodeKey("/"));
+  EXPECT_LT(NodeKey("/"), NodeKey("/a"));
+  EXPECT_LT(NodeKey("/a"), NodeKey("/a/b"));
+  EXPECT_LT(NodeKey("/\xef\xbf\xaf"), SessionKey(SessionId(1)));
+  EXPECT_LT(SessionKey(SessionId(1)), SessionKey(SessionId(256)));
+}
+
+// The bytes are on people's disks: this value must never change.
+TEST(RowFormatTest, FormatOneIsPinned) {
+  NodeFields fields;
+  fields.czxid = 1;
+  fields.version = 3;
+  fields.data = "d";
+  const std::string value = EncodeNode(NodeKey("/a"), fields);
+  EXPECT_EQ(value.substr(8),
+            std::string("\x01\x01\x00\x00\x00\x00\x06\x00\x00\x00"
+                        "d",
+                        11));
+}
+
+}  // namespace
+}  // namespace sillok
