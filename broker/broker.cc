@@ -1,0 +1,680 @@
+#include "broker/broker.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <future>
+#include <mutex>
+#include <random>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/http.h"
+#include "base/logging.h"
+#include "base/metrics.h"
+#include "base/process.h"
+#include "base/rpc/channel.h"
+#include "base/rpc/server.h"
+#include "base/status_macros.h"
+#include "base/strand.h"
+#include "base/timer.h"
+#include "broker/api/broker_context.h"
+#include "broker/broker_config.h"
+#include "broker/controller/cluster_stream.h"
+#include "broker/controller/controller.h"
+#include "broker/controller/controller_channel.h"
+#include "broker/controller/controller_finder.h"
+#include "broker/controller/controller_service.h"
+#include "broker/group/group_coordinator.h"
+#include "broker/grpc/broker_service.h"
+#include "broker/journal/partition_journal.h"
+#include "broker/log/log_directory.h"
+#include "broker/metadata/broker_registration.h"
+#include "broker/metadata/cluster_view_holder.h"
+#include "broker/metadata/session_store.h"
+#include "broker/metadata/topic_config.h"
+#include "broker/replication/grpc_fetch_channel.h"
+#include "broker/replication/partition_table.h"
+#include "coordinator/client/session.h"
+#include "fmt/format.h"
+
+namespace sillok {
+namespace {
+
+constexpr char kOffsetsTopic[] = "__consumer_offsets";
+constexpr int64_t kShutdownStepMs = 5'000;
+
+// 16 random bytes in 22 characters, as Kafka writes cluster ids.
+std::string RandomUuid() {
+  static constexpr char kAlphabet[] =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  std::random_device device;
+  std::string text;
+  for (int i = 0; i < 21; ++i) text += kAlphabet[device() % 64];
+  text += kAlphabet[(device() % 4) * 16];  // 128 bits leave 2 for the last one
+  return text;
+}
+
+TopicSettings SettingsOf(const ConfigMap& topic, const ConfigMap& broker) {
+  TopicConfig config = ResolveTopicConfig(topic, broker);
+  TopicSettings settings;
+  settings.log.segment_bytes = config.segment_bytes;
+  settings.log.segment_ms = config.segment_ms;
+  settings.log.segment_jitter_ms = config.segment_jitter_ms;
+  settings.log.index_interval_bytes = config.index_interval_bytes;
+  settings.log.segment_index_bytes = config.segment_index_bytes;
+  settings.log.max_message_bytes = config.max_message_bytes;
+  settings.log.retention_ms = config.retention_ms;
+  settings.log.retention_bytes = config.retention_bytes;
+  settings.log.cleanup_delete = config.cleanup_delete;
+  settings.log.cleanup_compact = config.cleanup_compact;
+  settings.log.timestamp_type = config.log_append_time
+                                    ? record::TimestampType::kLogAppendTime
+                                    : record::TimestampType::kCreateTime;
+  settings.log.timestamp_before_max_ms = config.timestamp_before_max_ms;
+  settings.log.timestamp_after_max_ms = config.timestamp_after_max_ms;
+  settings.log.flush_messages = config.flush_messages;
+  settings.log.flush_ms = config.flush_ms;
+  settings.min_insync_replicas = config.min_insync_replicas;
+  settings.acknowledge_after_flush = config.flush_messages == 1;
+  return settings;
+}
+
+// Leaders' wishes for another ISR go to the controller.
+class ControllerIsrChannel final : public IsrChannel {
+ public:
+  explicit ControllerIsrChannel(ControllerChannel* controller)
+      : controller_(controller) {}
+  void AlterPartition(
+      v1::AlterPartitionRequest request, int64_t timeout_ms,
+      std::function<void(absl::StatusOr<v1::AlterPartitionResponse>)> done)
+      override {
+    controller_->AlterPartition(std::move(request), timeout_ms,
+                                std::move(done));
+  }
+
+ private:
+  ControllerChannel* controller_;
+};
+
+PartitionTableOptions TableOptions(const Config& config) {
+  PartitionTableOptions options;
+  options.broker_id = BrokerId(config.GetInt("broker.id"));
+  options.replica_lag_time_max_ms = config.GetInt("replica.lag.time.max.ms");
+  options.high_watermark_checkpoint_interval_ms =
+      config.GetInt("replica.high.watermark.checkpoint.interval.ms");
+  options.retention_check_interval_ms =
+      config.GetInt("log.retention.check.interval.ms");
+  options.recovery_checkpoint_interval_ms =
+      config.GetInt("log.flush.offset.checkpoint.interval.ms");
+  options.replica_fetch_wait_max_ms =
+      config.GetInt("replica.fetch.wait.max.ms");
+  options.replica_fetch_max_bytes = config.GetInt("replica.fetch.max.bytes");
+  options.replica_fetch_response_max_bytes =
+      config.GetInt("replica.fetch.response.max.bytes");
+  options.replica_fetch_backoff_ms = config.GetInt("replica.fetch.backoff.ms");
+  options.strand_threads = config.GetInt("num.io.threads");
+  options.io_threads = config.GetInt("background.threads");
+  return options;
+}
+
+GroupOptions GroupOptionsOf(const Config& config) {
+  GroupOptions options;
+  options.min_session_timeout_ms =
+      config.GetInt("group.min.session.timeout.ms");
+  options.max_session_timeout_ms =
+      config.GetInt("group.max.session.timeout.ms");
+  options.initial_rebalance_delay_ms =
+      config.GetInt("group.initial.rebalance.delay.ms");
+  options.max_size = config.GetInt("group.max.size");
+  options.offset_metadata_max_bytes =
+      config.GetInt("offset.metadata.max.bytes");
+  options.offsets_retention_minutes =
+      config.GetInt("offsets.retention.minutes");
+  options.offsets_retention_check_interval_ms =
+      config.GetInt("offsets.retention.check.interval.ms");
+  options.offsets_topic_partitions =
+      config.GetInt("offsets.topic.num.partitions");
+  options.offsets_topic_replication_factor =
+      config.GetInt("offsets.topic.replication.factor");
+  options.offsets_topic_segment_bytes =
+      config.GetInt("offsets.topic.segment.bytes");
+  options.offsets_commit_timeout_ms =
+      config.GetInt("offsets.commit.timeout.ms");
+  options.offsets_load_buffer_bytes =
+      config.GetInt("offsets.load.buffer.size");
+  return options;
+}
+
+ControllerOptions ControllerOptionsOf(const Config& config) {
+  ControllerOptions options;
+  options.broker_id = BrokerId(config.GetInt("broker.id"));
+  options.num_partitions = config.GetInt("num.partitions");
+  options.default_replication_factor =
+      config.GetInt("default.replication.factor");
+  options.unclean_leader_election_enable =
+      config.GetBool("unclean.leader.election.enable");
+  options.delete_topic_enable = config.GetBool("delete.topic.enable");
+  options.auto_leader_rebalance_enable =
+      config.GetBool("auto.leader.rebalance.enable");
+  options.leader_imbalance_check_interval_ms =
+      config.GetInt("leader.imbalance.check.interval.seconds") * 1000;
+  options.leader_imbalance_per_broker_percentage =
+      config.GetInt("leader.imbalance.per.broker.percentage");
+  options.random_seed = std::random_device()();
+  return options;
+}
+
+api::BrokerOptions ApiOptions(const Config& config) {
+  api::BrokerOptions options;
+  options.broker_id = BrokerId(config.GetInt("broker.id"));
+  options.auto_create_topics = config.GetBool("auto.create.topics.enable");
+  options.num_partitions = config.GetInt("num.partitions");
+  options.replication_factor = config.GetInt("default.replication.factor");
+  options.fetch_max_bytes = config.GetInt("fetch.max.bytes");
+  options.offsets_topic_partitions =
+      config.GetInt("offsets.topic.num.partitions");
+  options.offsets_topic_replication_factor =
+      config.GetInt("offsets.topic.replication.factor");
+  options.offsets_topic_segment_bytes =
+      config.GetInt("offsets.topic.segment.bytes");
+  options.log_dir = config.GetString("log.dirs");
+  options.config = ConfigValues(config);
+  for (const ConfigKey& key : BrokerConfigSpec().keys()) {
+    options.config_entries.push_back({key.name, config.GetString(key.name),
+                                      key.doc, !config.IsSet(key.name)});
+  }
+  return options;
+}
+
+// Runs `start` with a callback and waits for it, but not for ever.
+void AwaitStep(const char* what,
+               const std::function<void(std::function<void()>)>& start) {
+  auto done = std::make_shared<std::promise<void>>();
+  start([done] { done->set_value(); });
+  if (done->get_future().wait_for(std::chrono::milliseconds(kShutdownStepMs)) !=
+      std::future_status::ready) {
+    LOG(WARNING) << "stopping: " << what << " took longer than "
+                 << kShutdownStepMs << " ms; going on without";
+  }
+}
+
+}  // namespace
+
+// The members are in the order of their making: what stands below uses what
+// stands above, and goes first.
+class Broker::Impl {
+ public:
+  explicit Impl(const Config& config)
+      : config_(config),
+        id_(config.GetInt("broker.id")),
+        executor_("broker", 2),
+        api_metrics_(&metrics_) {
+    metrics_.AddProcessMetrics("broker");
+  }
+
+  absl::Status Start();
+  void Stop();
+  absl::Status fatal() const {
+    std::lock_guard lock(mutex_);
+    return fatal_;
+  }
+
+ private:
+  absl::Status OpenLogs();
+  absl::Status ConnectCoordinator();
+  void BuildReplication();
+  void BuildCluster();
+  absl::Status Listen();
+  void Register();
+  void AddMetrics();
+
+  void OnRegistered(BrokerEpoch epoch, const std::string& cluster_id);
+  void OnRegistrationLost();
+  void OnClusterUpdate(const v1::ClusterUpdate& update,
+                       ClusterStream::Applied applied);
+  void OnRoleChange(const std::shared_ptr<Partition>& partition,
+                    ReplicaRole role, LeaderEpoch epoch);
+  void HandLeadershipsOver();
+  absl::Status Health() const;
+  // Ends the process in order; the first reason counts.
+  void Die(absl::Status why);
+
+  const Config config_;
+  const BrokerId id_;
+  const Clock* const clock_ = &Clock::Real();
+
+  mutable std::mutex mutex_;  // the next three
+  absl::Status fatal_;
+  BrokerEpoch epoch_{-1};
+  bool serving_ = false;  // registered, and the controller's snapshot is in
+
+  MetricsRegistry metrics_;
+  Executor executor_;
+  Timer timer_;
+  api::ApiMetrics api_metrics_;
+
+  std::unique_ptr<LogDirectory> logs_;
+  std::unique_ptr<SessionStore> store_;
+  ClusterViewHolder cluster_;
+  std::unique_ptr<ControllerFinder> finder_;
+  std::unique_ptr<ControllerChannel> controller_channel_;
+  std::unique_ptr<ControllerIsrChannel> isr_channel_;
+  rpc::ChannelPool replica_channels_;
+  std::unique_ptr<FetchChannelFactory> fetch_channels_;
+  std::unique_ptr<GroupCoordinator> groups_;
+  std::unique_ptr<PartitionTable> partitions_;
+  std::unique_ptr<Controller> controller_;
+  // The part of an update that ClusterViewHolder took; owned by the stream's
+  // strand, between Apply and the table's.
+  v1::ClusterUpdate accepted_;
+  std::unique_ptr<ClusterStream> stream_;
+
+  api::BrokerContext context_;
+  std::unique_ptr<grpc::Service> broker_service_;
+  std::unique_ptr<ControllerService> controller_service_;
+  std::unique_ptr<rpc::RpcServer> server_;
+  std::unique_ptr<HttpEndpoint> http_;
+  std::unique_ptr<BrokerRegistration> registration_;
+  bool stopped_ = false;
+};
+
+absl::Status Broker::Impl::Start() {
+  RETURN_IF_ERROR(OpenLogs());
+  RETURN_IF_ERROR(ConnectCoordinator());
+  BuildReplication();
+  BuildCluster();
+  AddMetrics();
+  RETURN_IF_ERROR(Listen());
+  Register();
+  return absl::OkStatus();
+}
+
+absl::Status Broker::Impl::OpenLogs() {
+  LogDirectory::Options options;
+  options.path = config_.GetString("log.dirs");
+  options.broker_id = id_;
+  ConfigMap broker = ConfigValues(config_);
+  options.log_options = SettingsOf({}, broker).log;
+  options.recovery_threads = config_.GetInt("num.recovery.threads.per.data.dir");
+  options.now_ms = clock_->WallMs();
+  int64_t started = clock_->MonotonicMs();
+  ASSIGN_OR_RETURN(logs_, LogDirectory::Open(std::move(options)));
+  LOG(INFO) << "data directory open: path=" << logs_->path()
+            << " logs=" << logs_->logs().size()
+            << " damaged=" << logs_->failed_logs().size() << " last end="
+            << (logs_->previous_broker_epoch().has_value() ? "clean"
+                                                           : "not clean")
+            << " took_ms=" << clock_->MonotonicMs() - started;
+  for (const LogDirectory::FailedLog& failed : logs_->failed_logs()) {
+    LOG(ERROR) << failed.partition << " cannot be opened and is left out: "
+               << failed.status.message();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Broker::Impl::ConnectCoordinator() {
+  ASSIGN_OR_RETURN(coord::SessionOptions options,
+                   coord::ParseConnectString(
+                       config_.GetString("coordinator.connect")));
+  options.session_timeout_ms = config_.GetInt("zookeeper.session.timeout.ms");
+  options.client_name = fmt::format("broker-{}", id_.value());
+  store_ = std::make_unique<SessionStore>(options, &executor_, &timer_);
+  finder_ = std::make_unique<ControllerFinder>(store_.get(), &executor_, &timer_);
+  controller_channel_ = std::make_unique<ControllerChannel>(
+      ControllerChannelOptions(), finder_.get(), &timer_);
+  return absl::OkStatus();
+}
+
+void Broker::Impl::BuildReplication() {
+  isr_channel_ = std::make_unique<ControllerIsrChannel>(controller_channel_.get());
+  fetch_channels_ = std::make_unique<GrpcFetchChannelFactory>(
+      &replica_channels_, &timer_);
+  groups_ = std::make_unique<GroupCoordinator>(
+      GroupOptionsOf(config_),
+      GroupCoordinator::Environment{&executor_, &timer_, clock_, nullptr});
+  PartitionTable::Environment environment;
+  environment.logs = logs_.get();
+  environment.timer = &timer_;
+  environment.clock = clock_;
+  environment.isr_channel = isr_channel_.get();
+  environment.fetch_channels = fetch_channels_.get();
+  environment.settings = [broker = ConfigValues(config_)](
+                             const std::string&, const ConfigMap& topic) {
+    return SettingsOf(topic, broker);
+  };
+  environment.on_deleted = [this](const v1::DeletedReplica& deleted) {
+    stream_->ReportDeleted({deleted});
+  };
+  partitions_ =
+      std::make_unique<PartitionTable>(TableOptions(config_), environment);
+  partitions_->AddRoleListener([this](const std::shared_ptr<Partition>& partition,
+                                      ReplicaRole role, LeaderEpoch epoch) {
+    OnRoleChange(partition, role, epoch);
+  });
+}
+
+void Broker::Impl::BuildCluster() {
+  controller_ = std::make_unique<Controller>(ControllerOptionsOf(config_),
+                                             store_.get(), &executor_, &timer_,
+                                             clock_);
+  cluster_.AddListener([this](const std::shared_ptr<const ClusterView>& view,
+                              const v1::ClusterUpdate& accepted) {
+    accepted_ = accepted;
+    if (auto topic = view->FindTopic(kOffsetsTopic); topic != nullptr) {
+      groups_->SetPartitionCount(static_cast<int32_t>(topic->partitions.size()));
+    }
+  });
+  ClusterStreamOptions options;
+  options.broker_id = id_;
+  stream_ = std::make_unique<ClusterStream>(
+      options, finder_.get(), &executor_, &timer_,
+      [this](const v1::ClusterUpdate& update, ClusterStream::Applied applied) {
+        OnClusterUpdate(update, std::move(applied));
+      });
+  partitions_->Start();
+
+  context_.options = ApiOptions(config_);
+  context_.cluster = &cluster_;
+  context_.partitions = partitions_.get();
+  context_.groups = groups_.get();
+  context_.controller = controller_channel_.get();
+  context_.clock = clock_;
+  context_.metrics = &api_metrics_;
+  broker_service_ = grpc_door::NewBrokerService(context_);
+  controller_service_ = std::make_unique<ControllerService>(controller_.get());
+}
+
+absl::Status Broker::Impl::Listen() {
+  ASSIGN_OR_RETURN(std::vector<BrokerEndpoint> listeners,
+                   ParseListeners(config_.GetString("listeners")));
+  std::vector<std::string> addresses;
+  for (const BrokerEndpoint& listener : listeners) {
+    if (listener.listener != kGrpcListener) {
+      return absl::InvalidArgumentError(
+          fmt::format("listeners: '{}://' is not a listener of this version; "
+                      "allowed: GRPC://",
+                      listener.listener));
+    }
+    addresses.push_back(fmt::format("{}:{}", listener.host, listener.port));
+  }
+  ASSIGN_OR_RETURN(server_, rpc::RpcServer::Start(
+                                addresses, {broker_service_.get(),
+                                            controller_service_.get()}));
+  ASSIGN_OR_RETURN(http_, HttpEndpoint::Start(config_.GetString("http.listen"),
+                                              &metrics_,
+                                              [this] { return Health(); }));
+  LOG(INFO) << "listening: grpc=" << addresses[0]
+            << " port=" << server_->port() << " http port=" << http_->port();
+  return absl::OkStatus();
+}
+
+void Broker::Impl::Register() {
+  BrokerRegistrationOptions options;
+  options.broker_id = id_;
+  options.rack = config_.GetString("broker.rack");
+  options.new_cluster_id = RandomUuid();
+  options.wait_for_old_session_ms =
+      2 * config_.GetInt("zookeeper.session.timeout.ms") + 5'000;
+  std::string advertised = config_.GetString("advertised.listeners");
+  if (advertised.empty()) advertised = config_.GetString("listeners");
+  options.endpoints = *ParseListeners(advertised);
+  for (BrokerEndpoint& endpoint : options.endpoints) {
+    if (endpoint.port == 0) endpoint.port = server_->port();
+    if (endpoint.host == "0.0.0.0" || endpoint.host == "[::]") {
+      char name[256] = {};
+      gethostname(name, sizeof(name) - 1);
+      endpoint.host = name;
+    }
+  }
+  BrokerRegistration::Callbacks callbacks;
+  callbacks.registered = [this](BrokerEpoch epoch, const std::string& cluster) {
+    OnRegistered(epoch, cluster);
+  };
+  callbacks.lost = [this] { OnRegistrationLost(); };
+  callbacks.failed = [this](const absl::Status& status) { Die(status); };
+  registration_ = std::make_unique<BrokerRegistration>(
+      std::move(options), store_.get(), &executor_, &timer_, clock_,
+      std::move(callbacks));
+  registration_->Start();
+}
+
+void Broker::Impl::OnRegistered(BrokerEpoch epoch,
+                                const std::string& cluster_id) {
+  absl::Status same = logs_->SetClusterId(cluster_id);
+  if (!same.ok()) return Die(same);
+  LOG(INFO) << "registered: broker=" << id_ << " broker_epoch=" << epoch
+            << " cluster_id=" << cluster_id;
+  bool first;
+  {
+    std::lock_guard lock(mutex_);
+    first = epoch_ == BrokerEpoch(-1);
+    epoch_ = epoch;
+  }
+  cluster_.SetBrokerEpoch(epoch);
+  partitions_->SetBrokerEpoch(epoch);
+  stream_->SetBrokerEpoch(epoch);
+  if (first) controller_->Start();
+}
+
+void Broker::Impl::OnRegistrationLost() {
+  LOG(WARNING) << "the coordinator session expired: the cluster has moved this "
+                  "broker's leaderships; registering again";
+  stream_->ClearBrokerEpoch();
+  std::lock_guard lock(mutex_);
+  serving_ = false;
+  server_->SetServing(false);
+}
+
+void Broker::Impl::OnClusterUpdate(const v1::ClusterUpdate& update,
+                                   ClusterStream::Applied applied) {
+  accepted_.Clear();
+  ClusterViewHolder::Outcome outcome = cluster_.Apply(update);
+  if (outcome != ClusterViewHolder::Outcome::kApplied) {
+    LOG(WARNING) << "cluster update dropped: controller=" << update.controller_id()
+                 << " controller_epoch=" << update.controller_epoch()
+                 << " reason=" << static_cast<int>(outcome);
+    return applied(false);
+  }
+  bool snapshot = update.snapshot();
+  partitions_->Apply(std::move(accepted_), [this, snapshot,
+                                            applied = std::move(applied)] {
+    applied(true);
+    if (!snapshot) return;
+    std::lock_guard lock(mutex_);
+    if (!serving_) LOG(INFO) << "serving: the controller's snapshot is in";
+    serving_ = true;
+    server_->SetServing(true);
+  });
+}
+
+void Broker::Impl::OnRoleChange(const std::shared_ptr<Partition>& partition,
+                                ReplicaRole role, LeaderEpoch epoch) {
+  if (partition->id().topic != kOffsetsTopic) return;
+  if (role == ReplicaRole::kLeader) {
+    groups_->OnLeadership(partition->id().partition, epoch,
+                          MakeJournalPartition(partition, epoch, clock_));
+  } else {
+    groups_->OnResigned(partition->id().partition, epoch);
+  }
+}
+
+absl::Status Broker::Impl::Health() const {
+  {
+    std::lock_guard lock(mutex_);
+    if (!fatal_.ok()) return fatal_;
+    if (epoch_ == BrokerEpoch(-1)) {
+      return absl::UnavailableError("not registered with the coordinator yet");
+    }
+    if (!serving_) {
+      return absl::UnavailableError(
+          "waiting for the controller's picture of the cluster");
+    }
+  }
+  if (absl::Status failed = logs_->failed(); !failed.ok()) return failed;
+  PartitionTable::Stats stats = partitions_->stats();
+  if (stats.offline > 0) {
+    return absl::UnavailableError(fmt::format(
+        "{} replicas are offline: their logs failed", stats.offline));
+  }
+  return absl::OkStatus();
+}
+
+void Broker::Impl::Die(absl::Status why) {
+  {
+    std::lock_guard lock(mutex_);
+    if (!fatal_.ok()) return;
+    fatal_ = std::move(why);
+  }
+  RequestStop();
+}
+
+void Broker::Impl::AddMetrics() {
+  using Kind = MetricsRegistry::Kind;
+  auto add = [this](const char* name, const char* help, Kind kind,
+                    std::function<double()> read) {
+    metrics_.AddCallback(name, help, kind, [read = std::move(read)] {
+      return std::vector<MetricsRegistry::Sample>{{{}, read()}};
+    });
+  };
+  auto table = [this] { return partitions_->stats(); };
+  add("sillok_replication_partitions", "Replicas on this broker.", Kind::kGauge,
+      [=] { return table().replicas; });
+  add("sillok_replication_leader_partitions", "Partitions led by this broker.",
+      Kind::kGauge, [=] { return table().leaders; });
+  add("sillok_replication_under_replicated_partitions",
+      "Partitions led here whose ISR is smaller than their replicas.",
+      Kind::kGauge, [=] { return table().under_replicated; });
+  add("sillok_replication_under_min_isr_partitions",
+      "Partitions led here that have fewer in sync than min.insync.replicas.",
+      Kind::kGauge, [=] { return table().under_min_isr; });
+  add("sillok_replication_offline_replicas",
+      "Replicas here whose log cannot be used.", Kind::kGauge,
+      [=] { return table().offline; });
+  add("sillok_controller_active", "1 when this broker is the controller.",
+      Kind::kGauge, [this] { return controller_->IsActive() ? 1 : 0; });
+  add("sillok_controller_offline_partitions",
+      "Partitions of the cluster without a leader (on the controller).",
+      Kind::kGauge,
+      [this] { return controller_->stats().offline_partitions; });
+  add("sillok_controller_partition_writes_total",
+      "Partition states the controller has committed.", Kind::kCounter,
+      [this] { return controller_->stats().partition_writes; });
+  auto groups = [this] { return groups_->stats(); };
+  add("sillok_group_groups", "Consumer groups coordinated here.", Kind::kGauge,
+      [=] { return groups().groups; });
+  add("sillok_group_offsets", "Committed offsets kept here.", Kind::kGauge,
+      [=] { return groups().offsets; });
+  add("sillok_group_rebalances_total", "Rebalances completed here.",
+      Kind::kCounter, [=] { return groups().rebalances; });
+  add("sillok_group_commits_total", "Offsets committed here.", Kind::kCounter,
+      [=] { return groups().commits; });
+  auto disk = [this] {
+    auto usage = logs_->DiskUsage();
+    return usage.ok() ? *usage : LogDirectory::Usage();
+  };
+  add("sillok_log_size_bytes", "Bytes of all partition logs.", Kind::kGauge,
+      [=] { return disk().log_bytes; });
+  add("sillok_log_dir_free_bytes", "Free bytes where the logs are.",
+      Kind::kGauge, [=] { return disk().free_bytes; });
+  add("sillok_log_dir_total_bytes", "Size of the disk where the logs are.",
+      Kind::kGauge, [=] { return disk().total_bytes; });
+}
+
+// Asks the controller to move what this broker leads, a few times.
+void Broker::Impl::HandLeadershipsOver() {
+  BrokerEpoch epoch;
+  {
+    std::lock_guard lock(mutex_);
+    epoch = epoch_;
+  }
+  if (epoch == BrokerEpoch(-1) ||
+      !config_.GetBool("controlled.shutdown.enable")) {
+    return;
+  }
+  int64_t tries = config_.GetInt("controlled.shutdown.max.retries") + 1;
+  for (int64_t i = 0; i < tries; ++i) {
+    v1::ControlledShutdownRequest request;
+    request.set_broker_id(id_.value());
+    request.set_broker_epoch(epoch.value());
+    std::promise<absl::StatusOr<v1::ControlledShutdownResponse>> answered;
+    controller_channel_->ControlledShutdown(
+        request, kShutdownStepMs,
+        [&](absl::StatusOr<v1::ControlledShutdownResponse> response) {
+          answered.set_value(std::move(response));
+        });
+    auto response = answered.get_future().get();
+    if (!response.ok()) {
+      LOG(WARNING) << "controlled shutdown: no answer from a controller: "
+                   << response.status().message();
+      return;
+    }
+    LOG(INFO) << "controlled shutdown: partitions still led="
+              << response->remaining();
+    if (response->remaining() == 0) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+}
+
+void Broker::Impl::Stop() {
+  if (std::exchange(stopped_, true)) return;
+  HandLeadershipsOver();
+  if (server_ != nullptr) server_->SetServing(false);
+  if (controller_ != nullptr) {
+    AwaitStep("giving up the controller's role",
+              [this](auto done) { controller_->Stop(std::move(done)); });
+  }
+  if (stream_ != nullptr) stream_->Stop();
+  if (registration_ != nullptr) {
+    AwaitStep("leaving the cluster",
+              [this](auto done) { registration_->Stop(std::move(done)); });
+  }
+  if (groups_ != nullptr) groups_->Stop();
+  // Waiters are answered by the table's end; then no call is left in work.
+  bool let_go = false;
+  if (partitions_ != nullptr) {
+    AwaitStep("closing the replicas", [&](auto done) {
+      partitions_->Stop([&let_go, done] {
+        let_go = true;
+        done();
+      });
+    });
+  }
+  if (server_ != nullptr) server_->Shutdown(500);
+  http_.reset();
+  if (logs_ != nullptr && partitions_ != nullptr && let_go) {
+    BrokerEpoch epoch;
+    {
+      std::lock_guard lock(mutex_);
+      epoch = epoch_;
+    }
+    absl::Status closed =
+        logs_->CloseCleanly(partitions_->HighWatermarks(), epoch.value());
+    if (!closed.ok()) {
+      LOG(ERROR) << "the logs were not closed cleanly and will be checked at "
+                    "the next start: "
+                 << closed.message();
+    }
+  }
+}
+
+Broker::Broker(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Broker::~Broker() { impl_->Stop(); }
+
+absl::StatusOr<std::unique_ptr<Broker>> Broker::Start(const Config& config) {
+  auto impl = std::make_unique<Impl>(config);
+  if (absl::Status status = impl->Start(); !status.ok()) {
+    impl->Stop();
+    return status;
+  }
+  return std::unique_ptr<Broker>(new Broker(std::move(impl)));
+}
+
+void Broker::Stop() { impl_->Stop(); }
+absl::Status Broker::fatal() const { return impl_->fatal(); }
+
+}  // namespace sillok

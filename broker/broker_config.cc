@@ -1,0 +1,219 @@
+#include "broker/broker_config.h"
+
+#include <charconv>
+#include <limits>
+#include <string_view>
+
+#include "broker/metadata/topic_config.h"
+#include "fmt/format.h"
+
+namespace sillok {
+namespace {
+
+constexpr int64_t kMax32 = std::numeric_limits<int32_t>::max();
+
+std::string CheckListeners(const std::string& text) {
+  auto parsed = ParseListeners(text);
+  return parsed.ok() ? ""
+                     : "GRPC://host:port: " +
+                           std::string(parsed.status().message());
+}
+
+std::string CheckHostPort(const std::string& text) {
+  auto parsed = ParseListeners("X://" + text);
+  return parsed.ok() ? "" : "host:port";
+}
+
+void AddIdentity(ConfigSpec* spec) {
+  spec->Int("broker.id", 0, "This broker's id; unique in the cluster.", 0,
+            kMax32)
+      .Required()
+      .String("broker.rack", "", "Where this broker stands; \"\" = not said.")
+      .String("coordinator.connect", "",
+              "The coordinator ensemble: host:port,host:port/chroot.")
+      .Required()
+      .Int("zookeeper.session.timeout.ms", 18'000,
+           "How long the cluster waits for a silent broker before its "
+           "leaderships move.",
+           1)
+      .Checked("listeners", "GRPC://127.0.0.1:9094",
+               "Where to listen: NAME://host:port, separated by commas. Names: "
+               "GRPC.",
+               CheckListeners)
+      .Checked("advertised.listeners", "",
+               "What clients and brokers are told to connect to; empty = the "
+               "listeners.",
+               [](const std::string& text) {
+                 return text.empty() ? "" : CheckListeners(text);
+               })
+      .Checked("http.listen", "127.0.0.1:9644",
+               "host:port of /metrics and /healthz.", CheckHostPort)
+      .Checked("log.dirs", "/var/lib/sillok/broker",
+               "The folder that keeps the partition logs.",
+               [](const std::string& text) {
+                 return text.empty() || text.find(',') != std::string::npos
+                            ? "one folder"
+                            : "";
+               })
+      .String("tcp.congestion.control", "auto",
+              "TCP congestion control of this broker's sockets: auto (cubic or "
+              "reno: cheap in a data centre and on loopback), system, or a name "
+              "the kernel knows.")
+      .Int("log.verbosity", 0, "More lines in the log: 0 to 3.", 0, 3);
+}
+
+void AddTopics(ConfigSpec* spec) {
+  spec->Bool("auto.create.topics.enable", true,
+             "Create a topic when a client asks for one that is not there.")
+      .Bool("delete.topic.enable", true, "Allow topics to be deleted.")
+      .Int("num.partitions", 1, "Partitions of a topic that does not say.", 1,
+           kMax32)
+      .Int("default.replication.factor", 1,
+           "Replicas of a topic that does not say.", 1, 32'767)
+      .Bool("auto.leader.rebalance.enable", true,
+            "Move leaderships back to the preferred replicas from time to time.")
+      .Int("leader.imbalance.check.interval.seconds", 300,
+           "How often that is looked at.", 1)
+      .Int("leader.imbalance.per.broker.percentage", 10,
+           "How many of a broker's partitions may be led elsewhere.", 0, 100);
+}
+
+void AddReplication(ConfigSpec* spec) {
+  spec->Int("replica.lag.time.max.ms", 30'000,
+            "A follower that has not caught up for this long leaves the ISR.", 1)
+      .Int("replica.fetch.wait.max.ms", 500,
+           "How long a follower's fetch waits for data.", 0)
+      .Int("replica.fetch.max.bytes", 1'048'576,
+           "Bytes a follower asks for in one partition.", 1, kMax32)
+      .Int("replica.fetch.response.max.bytes", 10'485'760,
+           "Bytes a follower asks for in one request.", 1, kMax32)
+      .Int("replica.fetch.backoff.ms", 1'000,
+           "Pause after a fetch that failed.", 0)
+      .Int("replica.high.watermark.checkpoint.interval.ms", 5'000,
+           "How often high watermarks are written down.", 100)
+      .Bool("controlled.shutdown.enable", true,
+            "Hand leaderships over before stopping.")
+      .Int("controlled.shutdown.max.retries", 3, "How often that is tried.", 0,
+           1000);
+}
+
+void AddLog(ConfigSpec* spec) {
+  spec->Int("log.retention.check.interval.ms", 300'000,
+            "How often old segments are looked for.", 1)
+      .Int("log.flush.offset.checkpoint.interval.ms", 60'000,
+           "How often recovery points are written down.", 1)
+      .Int("num.recovery.threads.per.data.dir", 2,
+           "Threads that check logs after an unclean end.", 1, 256)
+      .Int("num.io.threads", 2, "Threads for partitions' work.", 1, 256)
+      .Int("background.threads", 2, "Threads for disk syncs.", 1, 256)
+      .Int("fetch.max.bytes", 57'671'680, "Largest answer to a fetch.", 1024,
+           100 << 20);
+}
+
+void AddGroups(ConfigSpec* spec) {
+  spec->Int("group.min.session.timeout.ms", 6'000,
+            "Shortest session timeout of a group member.", 1, kMax32)
+      .Int("group.max.session.timeout.ms", 1'800'000,
+           "Longest session timeout of a group member.", 1, kMax32)
+      .Int("group.initial.rebalance.delay.ms", 100,
+           "How long the first rebalance of an empty group waits for more "
+           "members.",
+           0, kMax32)
+      .Int("group.max.size", kMax32, "Most members of a group.", 1, kMax32)
+      .Int("offset.metadata.max.bytes", 4'096,
+           "Longest metadata of a committed offset.", 0, kMax32)
+      .Int("offsets.retention.minutes", 10'080,
+           "How long offsets of an empty group are kept.", 1, kMax32)
+      .Int("offsets.retention.check.interval.ms", 600'000,
+           "How often that is looked at.", 1)
+      .Int("offsets.topic.num.partitions", 50,
+           "Partitions of __consumer_offsets.", 1, kMax32)
+      .Int("offsets.topic.replication.factor", 3,
+           "Replicas of __consumer_offsets (or as many as there are brokers "
+           "when it is made).",
+           1, 32'767)
+      .Int("offsets.topic.segment.bytes", 104'857'600,
+           "Segment size of __consumer_offsets.", 1, kMax32)
+      .Int("offsets.commit.timeout.ms", 5'000,
+           "How long a commit waits for replicas.", 1, kMax32)
+      .Int("offsets.load.buffer.size", 5'242'880,
+           "Bytes read in one step when a group partition is loaded.", 1,
+           kMax32);
+}
+
+// What topics fall back to: log.retention.ms for retention.ms, and so on.
+void AddTopicDefaults(ConfigSpec* spec) {
+  for (const TopicConfigKey& key : TopicConfigKeys()) {
+    if (spec->Find(key.broker_name) != nullptr) continue;
+    spec->Checked(key.broker_name, key.default_value,
+                  fmt::format("For topics that do not set {}: {}", key.name,
+                              key.documentation),
+                  [name = std::string(key.name)](const std::string& value) {
+                    absl::Status status = ValidateTopicConfigValue(name, value);
+                    return status.ok() ? std::string()
+                                       : std::string(status.message());
+                  });
+  }
+}
+
+}  // namespace
+
+const ConfigSpec& BrokerConfigSpec() {
+  static const ConfigSpec* spec = [] {
+    auto* made = new ConfigSpec;
+    AddIdentity(made);
+    AddTopics(made);
+    AddReplication(made);
+    AddLog(made);
+    AddGroups(made);
+    AddTopicDefaults(made);
+    return made;
+  }();
+  return *spec;
+}
+
+absl::StatusOr<std::vector<BrokerEndpoint>> ParseListeners(
+    const std::string& text) {
+  std::vector<BrokerEndpoint> endpoints;
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    std::string_view part = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(rest.size(), part.size() + 1));
+    auto wrong = [&](const char* what) {
+      return absl::InvalidArgumentError(fmt::format("'{}' {}", part, what));
+    };
+    size_t scheme = part.find("://");
+    size_t colon = part.rfind(':');
+    if (scheme == std::string_view::npos || scheme == 0) {
+      return wrong("has no NAME://");
+    }
+    if (colon <= scheme + 2) return wrong("has no port");
+    BrokerEndpoint endpoint;
+    endpoint.listener = std::string(part.substr(0, scheme));
+    endpoint.security_protocol = "PLAINTEXT";
+    endpoint.host = std::string(part.substr(scheme + 3, colon - scheme - 3));
+    std::string_view port = part.substr(colon + 1);
+    auto [end, error] = std::from_chars(port.data(), port.data() + port.size(),
+                                        endpoint.port);
+    if (error != std::errc() || end != port.data() + port.size() ||
+        endpoint.port < 0 || endpoint.port > 65'535) {
+      return wrong("has no port from 0 to 65535");
+    }
+    if (endpoint.host.empty()) return wrong("has no host");
+    endpoints.push_back(std::move(endpoint));
+  }
+  if (endpoints.empty()) {
+    return absl::InvalidArgumentError("there is no listener");
+  }
+  return endpoints;
+}
+
+std::map<std::string, std::string> ConfigValues(const Config& config) {
+  std::map<std::string, std::string> values;
+  for (const ConfigKey& key : BrokerConfigSpec().keys()) {
+    if (config.IsSet(key.name)) values[key.name] = config.GetString(key.name);
+  }
+  return values;
+}
+
+}  // namespace sillok
