@@ -306,7 +306,8 @@ void Session::Impl::CarryOut(SessionCore::FireWatch& fire) {
 
 void Session::Impl::CarryOut(SessionCore::ChangeState& change) {
   SessionState state = PublicState(change.state);
-  LOG(INFO) << "coordinator session client=" << options_.client_name
+  LOG_IF(INFO, !options_.client_name.empty())
+            << "coordinator session client=" << options_.client_name
             << " session=" << std::hex << core_.session_id() << std::dec
             << " state=" << state;
   if (state == SessionState::kExpired || state == SessionState::kClosed) {

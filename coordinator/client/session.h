@@ -36,7 +36,7 @@ struct SessionOptions {
   std::string chroot;
   // Wanted; the ensemble clamps it to 2..20 of its ticks.
   int64_t session_timeout_ms = 18'000;
-  // Shown in the log lines of this process.
+  // Shown in the log lines of this process; "" = no log lines.
   std::string client_name;
   // Calls that wait for an answer or for a connection. One more fails at once
   // with OPERATION_TIMEOUT.
