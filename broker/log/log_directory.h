@@ -19,6 +19,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/ids.h"
+#include "broker/log/checkpoint_file.h"
 #include "broker/log/file_system.h"
 #include "broker/log/log_options.h"
 #include "broker/log/partition_log.h"
@@ -82,21 +83,21 @@ class LogDirectory {
   absl::Status DeleteLog(const TopicPartition& partition);
 
   // High watermarks as the checkpoint had them at Open.
-  const std::map<TopicPartition, Offset>& initial_high_watermarks() const {
+  const OffsetMap& initial_high_watermarks() const {
     return initial_high_watermarks_;
   }
   // Flushes rolled segments and writes recovery points, log starts, and the
   // high watermarks given (others keep what the file had). Blocks.
   absl::Status WriteCheckpoints(
-      const std::map<TopicPartition, Offset>& high_watermarks);
+      const OffsetMap& high_watermarks);
   // Only the last: every 5 s ([replica.high.watermark.checkpoint.interval.ms]).
   absl::Status WriteHighWatermarks(
-      const std::map<TopicPartition, Offset>& high_watermarks);
+      const OffsetMap& high_watermarks);
 
   // Closes every log (in parallel), writes checkpoints and, if all were fine,
   // the marker `.kafka_cleanshutdown` with `broker_epoch`. Logs are gone after.
   absl::Status CloseCleanly(
-      const std::map<TopicPartition, Offset>& high_watermarks,
+      const OffsetMap& high_watermarks,
       int64_t broker_epoch);
   // What the marker said at Open; empty when the last end was not clean.
   std::optional<int64_t> previous_broker_epoch() const {
@@ -117,12 +118,45 @@ class LogDirectory {
   absl::StatusOr<Usage> DiskUsage() const;
 
  private:
-  explicit LogDirectory(Options options);
+  struct Found;
 
-  Options options_;
+  LogDirectory(Options options, FileSystem* file_system);
+  absl::Status Load();
+  absl::Status LoadMeta();
+  absl::Status WriteMeta();
+  absl::Status LoadCheckpoint(const std::string& name, OffsetMap* out);
+  absl::StatusOr<std::vector<Found>> FindFolders();
+  void OpenAll(std::vector<Found>* found, bool clean);
+  absl::Status ForgetMissing();
+  PartitionLog::OpenParams ParamsFor(const TopicPartition& partition,
+                                     const LogOptions& options);
+  absl::Status LowerRecoveryPoint(const TopicPartition& partition,
+                                  Offset offset);
+  absl::Status WriteOffsets(const OffsetMap& high_watermarks);
+  absl::Status WriteHighWatermarksLocked(const OffsetMap& high_watermarks);
+  absl::Status Failed(const absl::Status& status);
+  std::string PathOf(const std::string& name) const {
+    return options_.path + "/" + name;
+  }
+
+  const Options options_;
+  FileSystem* const file_system_;
+  std::shared_ptr<File> lock_;
   std::string cluster_id_;
   std::optional<int64_t> previous_broker_epoch_;
-  std::map<TopicPartition, Offset> initial_high_watermarks_;
+  OffsetMap initial_high_watermarks_;
+
+  mutable std::mutex logs_mutex_;
+  std::map<TopicPartition, std::unique_ptr<PartitionLog>> logs_;
+  std::map<TopicPartition, absl::Status> failed_logs_;
+  absl::Status failed_;
+  uint64_t next_delete_ = 1;
+
+  // Held while checkpoint files are written; before logs_mutex_ if both.
+  std::mutex checkpoint_mutex_;
+  OffsetMap recovery_points_;  // as the file has them
+  OffsetMap high_watermarks_;  // as the file has them
+  OffsetMap log_starts_;       // as the file had them at Open
 };
 
 }  // namespace sillok

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 
 #include "proto/record/record_batch.h"
 
@@ -37,6 +38,9 @@ struct LogOptions {
   // a record's time may lie from the broker's. Kafka 3.9: no bound.
   int64_t timestamp_before_max_ms = std::numeric_limits<int64_t>::max();
   int64_t timestamp_after_max_ms = std::numeric_limits<int64_t>::max();
+  // [compression.type] Unset ("producer"): batches are kept as they come.
+  // Set: a batch in another codec is compressed anew.
+  std::optional<record::Codec> compression_type;
   // [flush.messages, flush.ms] Who flushes is the owner's business: these are
   // carried for it. The log itself never syncs inside Append.
   int64_t flush_messages = std::numeric_limits<int64_t>::max();

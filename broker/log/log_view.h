@@ -18,6 +18,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/ids.h"
+#include "broker/log/append_only_vector.h"
 #include "broker/log/file_system.h"
 #include "broker/log/leader_epochs.h"
 
@@ -41,6 +42,12 @@ struct AbortedTransaction {
   Offset last_stable_offset;
   friend bool operator==(const AbortedTransaction&,
                          const AbortedTransaction&) = default;
+};
+
+// From a transaction's first record to its marker.
+struct EndedSpan {
+  Offset first_offset;
+  Offset marker_offset;
 };
 
 struct ReadOptions {
@@ -85,9 +92,10 @@ class LogView {
   Offset end_offset() const { return end_offset_; }
   // Bytes of all segments' logs.
   int64_t size_bytes() const { return older_bytes_ + active_bytes_; }
-  size_t segment_count() const;
-  // Largest record timestamp in the log and where; -1 when empty.
-  TimestampAndOffset max_timestamp() const;
+  size_t segment_count() const { return segments_->size(); }
+  // Largest record timestamp of the log and the last offset of the batch that
+  // has it; -1 when there is none.
+  const TimestampAndOffset& max_timestamp() const { return max_timestamp_; }
 
   // Status errors: the disk failed, or what it holds is no log any more.
   absl::StatusOr<ReadResult> Read(Offset offset,
@@ -115,17 +123,31 @@ class LogView {
   std::optional<Offset> first_open_transaction() const {
     return first_open_transaction_;
   }
+  // Where read_committed ends: at the high watermark, or before the earliest
+  // transaction that is open or whose marker is not below the high watermark.
+  Offset LastStableOffset(Offset high_watermark) const;
 
  private:
   friend class PartitionLog;
+  friend struct LogViewMaker;
   using Segments = std::vector<std::shared_ptr<const Segment>>;
 
   LogView() = default;
-  // The segment that holds `offset` or, in a hole, the one after it.
+  // The last segment that begins at or before `offset`.
   size_t FindSegment(Offset offset) const;
   // How many bytes of segment `i` belong to this view.
   int64_t SegmentBytes(size_t i) const;
-  // Whether the log was cut while a reader of this view was at work.
+  // A part of one segment: where the asked batch is, and where to stop.
+  struct Place {
+    const Segment* segment = nullptr;  // null: nothing to read
+    int64_t start = 0;                 // a batch boundary at or before it
+    int64_t limit = 0;  // no batch that may be read begins at or after this
+    int64_t bytes = 0;  // of the segment in this view
+  };
+  absl::StatusOr<Place> Locate(Offset offset, Offset upper_bound) const;
+  // An error met while reading: told as it is, or as UNAVAILABLE when the log
+  // was cut meanwhile, which explains it.
+  absl::Status Explain(const absl::Status& error, const Segment& segment) const;
   bool Stale() const;
 
   Offset start_offset_;
@@ -134,7 +156,11 @@ class LogView {
   int64_t active_bytes_ = 0;  // the last segment's part that is published
   std::shared_ptr<const Segments> segments_;
   std::shared_ptr<const LeaderEpochs> epochs_;
-  std::shared_ptr<const std::vector<AbortedTransaction>> aborted_;
+  TimestampAndOffset max_timestamp_;
+  std::shared_ptr<const AppendOnlyVector<AbortedTransaction>> aborted_;
+  size_t aborted_count_ = 0;
+  // Transactions that ended lately, in order of their markers.
+  std::shared_ptr<const std::vector<EndedSpan>> ended_;
   std::optional<Offset> first_open_transaction_;
   // Raised by every truncation; a reader compares it after reading.
   std::shared_ptr<const std::atomic<uint64_t>> generation_now_;

@@ -31,6 +31,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/ids.h"
+#include "broker/log/append_result.h"
 #include "broker/log/file_system.h"
 #include "broker/log/leader_epochs.h"
 #include "broker/log/log_options.h"
@@ -40,41 +41,9 @@ namespace sillok {
 
 class ProducerStates;
 class Segment;
+struct EndedTransaction;
 
-struct AppendOptions {
-  // kClient: everything a stranger could get wrong is checked. kCoordinator:
-  // batches that this broker built (group and transaction records, markers):
-  // control batches and several batches at once are allowed.
-  enum class Origin { kClient, kCoordinator };
-  Origin origin = Origin::kClient;
-  // False for Produce requests below version 7.
-  bool zstd_allowed = true;
-};
-
-// What is wrong with one record of a refused batch.
-struct RecordError {
-  int32_t batch_index = 0;
-  std::string message;
-};
-
-struct AppendResult {
-  // NONE: the records are in the log from base_offset on. Anything else:
-  // nothing was appended. Codes as Kafka answers them (docs/format).
-  ErrorCode error = ErrorCode::NONE;
-  std::string message;  // empty when there is no error
-  Offset base_offset = kNoOffset;
-  Offset last_offset = kNoOffset;
-  // The broker's time for topics with LogAppendTime, else -1.
-  int64_t log_append_time_ms = -1;
-  Offset log_start = kNoOffset;
-  // The batch was in the log already (a retry): the offsets are those of then.
-  bool duplicate = false;
-  std::vector<RecordError> record_errors;
-
-  bool ok() const { return error == ErrorCode::NONE; }
-};
-
-// What TruncateTo and others did, for the log of the operator.
+// What Open found and did.
 struct RecoveryReport {
   int64_t scanned_bytes = 0;
   int64_t truncated_bytes = 0;  // cut off the end: a write that was torn
@@ -127,9 +96,13 @@ class PartitionLog {
   AppendResult AppendReplicated(const Bytes& batches, LeaderEpoch leader_epoch,
                                 int64_t now_ms);
 
-  // A new leader's epoch begins at the current end (kept durably before this
-  // returns, as it is used to answer others).
+  // A new leader's epoch begins at the current end. Becomes durable with the
+  // first flush; if it is lost before, no record of it was kept either, and
+  // who asks for it is told that it is not known here.
   absl::Status AssignEpoch(LeaderEpoch epoch);
+  // The owner knows the high watermark: transactions that ended below it no
+  // longer hold back the last stable offset. Cheap; call when it has moved.
+  void NoteHighWatermark(Offset high_watermark);
 
   // Drops everything at and above `offset`. Not below the log's start: that
   // is TruncateFullyAndStartAt. Does nothing at or above the end. Views taken
@@ -186,16 +159,82 @@ class PartitionLog {
   const ProducerStates& producers() const { return *producers_; }
 
  private:
-  PartitionLog() = default;
-  struct Impl;
-  friend struct LogLoader;
+  friend class LogLoader;
+  struct Placed;
 
-  std::atomic<std::shared_ptr<const LogView>> view_;
-  TopicPartition partition_;
-  std::string path_;
+  explicit PartitionLog(OpenParams params);
+
+  // Appending.
+  AppendResult Refused(ErrorCode error, std::string message) const;
+  AppendResult AppendFromClient(const Bytes& batch, LeaderEpoch epoch,
+                                int64_t now_ms, const AppendOptions& options);
+  AppendResult AppendFromCoordinator(const Bytes& batches, LeaderEpoch epoch,
+                                     int64_t now_ms);
+  absl::Status Write(std::vector<Placed>* batches, const iovec* pieces,
+                     size_t piece_count, int64_t bytes, int64_t now_ms);
+  absl::Status WriteReplicated(const Bytes& bytes, size_t begin, size_t end,
+                               std::vector<Placed>* batches, int64_t now_ms);
+  void Account(const Placed& batch, int64_t now_ms);
+  void EndTransaction(const EndedTransaction& ended);
+
+  // Segments.
+  Segment& active() { return *segments_.back(); }
+  absl::Status RollFor(int64_t bytes, Offset last, int64_t max_timestamp_ms,
+                       int64_t now_ms);
+  absl::Status AddSegment(Offset base, int64_t now_ms);
+  absl::Status RemoveSegmentsFrom(size_t index);
+  absl::Status RemoveSnapshots(Offset from, Offset to);
+  void SegmentsChanged();
+  void Publish();
+
+  // Producers.
+  absl::Status WriteSnapshot();
+  absl::Status RebuildProducers(Offset end, int64_t now_ms);
+  void DropAborted(Offset below, Offset from);
+
+  // Durability.
+  absl::Status FlushSegments(bool with_active);
+  static std::string TransactionIndex(const LogView& view, Offset from,
+                                      Offset to);
+  absl::Status WriteEpochs(const LeaderEpochs& epochs);
+  absl::Status LowerRecoveryPoint(Offset offset);
+  absl::Status MarkFailed(const absl::Status& status);
+  std::string PathOf(const std::string& name) const {
+    return path_ + "/" + name;
+  }
+
+  FileSystem* const file_system_;
+  const TopicPartition partition_;
+  const std::string path_;
+  const std::function<absl::Status(Offset)> lower_recovery_point_;
+
+  // Owner's.
   LogOptions options_;
-  RecoveryReport report_;
+  std::vector<std::shared_ptr<Segment>> segments_;  // never empty, rising
+  Offset start_offset_;
+  Offset end_offset_;
+  int64_t older_bytes_ = 0;
+  LeaderEpochs epochs_;
+  bool epochs_changed_ = true;  // since they were last published
   std::unique_ptr<ProducerStates> producers_;
+  std::shared_ptr<AppendOnlyVector<AbortedTransaction>> aborted_;
+  std::vector<EndedSpan> ended_;
+  bool ended_changed_ = true;
+  RecoveryReport report_;
+  std::shared_ptr<const std::vector<std::shared_ptr<const Segment>>>
+      published_segments_;
+  TimestampAndOffset older_max_timestamp_;
+  std::vector<iovec> pieces_;  // scratch of Append
+
+  // Any thread's.
+  std::shared_ptr<std::atomic<uint64_t>> generation_;
+  std::atomic<std::shared_ptr<const LogView>> view_;
+  mutable std::mutex flush_mutex_;  // a leaf
+  Offset recovery_point_;           // guarded by flush_mutex_
+  absl::Status failed_;             // guarded by flush_mutex_
+  std::atomic<bool> has_failed_{false};
+  std::atomic<bool> folder_changed_{false};
+  std::shared_ptr<const LeaderEpochs> written_epochs_;  // flush_mutex_
 };
 
 }  // namespace sillok

@@ -1,0 +1,240 @@
+// PartitionLog's durability: flush, recovery point, snapshots, close.
+#include <fmt/format.h>
+#include <glog/logging.h>
+
+#include <limits>
+#include <utility>
+
+#include "base/status_macros.h"
+#include "broker/log/batch_scanner.h"
+#include "broker/log/big_endian.h"
+#include "broker/log/partition_log.h"
+#include "broker/log/producer_states.h"
+#include "broker/log/segment.h"
+#include "broker/log/txn_index.h"
+#include "proto/record/record_batch.h"
+
+namespace sillok {
+
+Offset PartitionLog::recovery_point() const {
+  const std::lock_guard lock(flush_mutex_);
+  return recovery_point_;
+}
+
+absl::Status PartitionLog::failed() const {
+  if (!has_failed_.load(std::memory_order_acquire)) return absl::OkStatus();
+  const std::lock_guard lock(flush_mutex_);
+  return failed_;
+}
+
+// Returns what callers shall be told. The first failure is the one kept.
+absl::Status PartitionLog::MarkFailed(const absl::Status& status) {
+  const std::lock_guard lock(flush_mutex_);
+  if (failed_.ok()) {
+    failed_ = absl::InternalError(
+        fmt::format("the log of {} is offline until it is opened again: {}",
+                    partition_.ToString(), status.ToString()));
+    has_failed_.store(true, std::memory_order_release);
+    LOG(ERROR) << "log failed partition=" << partition_ << ": " << status;
+  }
+  return failed_;
+}
+
+absl::Status PartitionLog::Flush() { return FlushSegments(true); }
+absl::Status PartitionLog::FlushRolled() { return FlushSegments(false); }
+
+std::string PartitionLog::TransactionIndex(const LogView& view, Offset from,
+                                           Offset to) {
+  std::string bytes;
+  for (size_t i = 0; i < view.aborted_count_; ++i) {
+    const AbortedTransaction& transaction = (*view.aborted_)[i];
+    if (transaction.last_offset >= from && transaction.last_offset < to) {
+      AppendTxnIndexEntry(transaction, &bytes);
+    }
+  }
+  return bytes;
+}
+
+// Works on a view, so that the appender goes on meanwhile. What the view holds
+// is on disk before the recovery point moves, and it does not move when the log
+// was cut in between.
+absl::Status PartitionLog::FlushSegments(bool with_active) {
+  RETURN_IF_ERROR(failed());
+  const Offset from = recovery_point();
+  const std::shared_ptr<const LogView> view = view_.load();
+  const auto& segments = *view->segments_;
+  const Offset target =
+      with_active ? view->end_offset() : segments.back()->base();
+  std::shared_ptr<const LeaderEpochs> written;
+  {
+    const std::lock_guard lock(flush_mutex_);
+    written = written_epochs_;
+  }
+  if (target <= from && written == view->epochs_ && !folder_changed_) {
+    return absl::OkStatus();
+  }
+  absl::Status status;
+  for (size_t i = view->FindSegment(from); status.ok() && i < segments.size();
+       ++i) {
+    const bool last = i + 1 == segments.size();
+    if (last && !with_active) break;
+    status = segments[i]->file()->Sync();
+    if (status.ok() && !last) {
+      // The published list is const; what is persisted once is not.
+      status = const_cast<Segment&>(*segments[i])
+                   .PersistIndexes(TransactionIndex(
+                       *view, segments[i]->base(), segments[i + 1]->base()));
+    }
+  }
+  if (status.ok() && written != view->epochs_) {
+    status = WriteEpochs(*view->epochs_);
+  }
+  if (status.ok() && folder_changed_.exchange(false)) {
+    status = file_system_->SyncDirectory(path_);
+  }
+  if (!status.ok()) {
+    // A view that was cut or deleted meanwhile may miss files; else the disk
+    // has failed, and what it keeps is not known any more.
+    if (view->Stale() && absl::IsNotFound(status)) return absl::OkStatus();
+    return MarkFailed(status);
+  }
+  const std::lock_guard lock(flush_mutex_);
+  if (view->Stale()) return absl::OkStatus();
+  written_epochs_ = view->epochs_;
+  if (target > recovery_point_) recovery_point_ = target;
+  return absl::OkStatus();
+}
+
+absl::Status PartitionLog::WriteEpochs(const LeaderEpochs& epochs) {
+  return file_system_->WriteFileAtomically(PathOf("leader-epoch-checkpoint"),
+                                           epochs.Encode());
+}
+
+// The log is about to be cut at `offset`. First the generation moves, so that
+// no flush of the old content can raise the recovery point again; then memory,
+// which the next checkpoint is written from; then the checkpoint on disk.
+absl::Status PartitionLog::LowerRecoveryPoint(Offset offset) {
+  bool lowered = false;
+  {
+    const std::lock_guard lock(flush_mutex_);
+    generation_->fetch_add(1, std::memory_order_acq_rel);
+    written_epochs_ = nullptr;
+    lowered = recovery_point_ > offset;
+    recovery_point_ = std::min(recovery_point_, offset);
+  }
+  if (!lowered || !lower_recovery_point_) return absl::OkStatus();
+  const absl::Status status = lower_recovery_point_(offset);
+  if (!status.ok()) Publish();  // nothing was cut: readers may go on
+  return status;
+}
+
+absl::Status PartitionLog::WriteSnapshot() {
+  if (producers_->size() == 0) return absl::OkStatus();
+  const std::string path = PathOf(SegmentFileName(end_offset_, ".snapshot"));
+  ASSIGN_OR_RETURN(const std::shared_ptr<File> file,
+                   file_system_->Open(path, FileSystem::Mode::kCreate));
+  RETURN_IF_ERROR(file->Truncate(0));
+  RETURN_IF_ERROR(file->WriteAt(0, producers_->Encode()));
+  // Only the newest three are of use: recovery begins at most a segment back.
+  ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                   file_system_->List(path_));
+  std::vector<Offset> snapshots;
+  for (const std::string& name : names) {
+    if (const auto at = ParseSegmentFileName(name, ".snapshot")) {
+      snapshots.push_back(*at);
+    }
+  }
+  const Offset durable = recovery_point();
+  for (size_t i = 0; i + 3 < snapshots.size(); ++i) {
+    if (snapshots[i + 1] > durable) break;  // recovery may begin before it
+    RETURN_IF_ERROR(file_system_->Remove(
+        PathOf(SegmentFileName(snapshots[i], ".snapshot"))));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PartitionLog::RemoveSnapshots(Offset from, Offset to) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                   file_system_->List(path_));
+  for (const std::string& name : names) {
+    const auto at = ParseSegmentFileName(name, ".snapshot");
+    if (at.has_value() && *at >= from && *at < to) {
+      RETURN_IF_ERROR(file_system_->Remove(PathOf(name)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// The producers as of `end`: the newest good snapshot at or before it, then
+// the batches from there on. Ended transactions are not told to anyone.
+absl::Status PartitionLog::RebuildProducers(Offset end, int64_t now_ms) {
+  producers_->Clear();
+  Offset from = segments_.front()->base();
+  ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                   file_system_->List(path_));
+  for (auto name = names.rbegin(); name != names.rend(); ++name) {
+    const auto at = ParseSegmentFileName(*name, ".snapshot");
+    if (!at.has_value() || *at > end || *at < from) continue;
+    ASSIGN_OR_RETURN(const std::string bytes,
+                     file_system_->ReadFile(PathOf(*name)));
+    absl::StatusOr<ProducerStates> states =
+        ProducerStates::Decode(bytes, now_ms);
+    if (!states.ok()) {
+      LOG(WARNING) << "ignoring " << PathOf(*name) << ": " << states.status();
+      continue;
+    }
+    *producers_ = *std::move(states);
+    from = *at;
+    break;
+  }
+  for (size_t i = 0; i < segments_.size(); ++i) {
+    const Segment& segment = *segments_[i];
+    const Offset next = i + 1 < segments_.size() ? segments_[i + 1]->base()
+                                                 : end;
+    if (segment.base() >= end) break;
+    if (next <= from || segment.size_bytes() == 0) continue;
+    ASSIGN_OR_RETURN(const auto indexes, segment.Indexes());
+    BatchScanner scanner(*segment.file(), indexes->offsets.PositionBefore(from),
+                         segment.size_bytes());
+    while (true) {
+      ASSIGN_OR_RETURN(const bool more, scanner.Next());
+      if (!more) break;
+      const record::BatchHeader& header = scanner.header();
+      if (header.first_offset() < from || !header.has_producer_id()) continue;
+      if (header.first_offset() >= end) break;
+      if (!header.is_control()) {
+        producers_->Append(header, now_ms);
+        continue;
+      }
+      std::string batch(static_cast<size_t>(header.size_bytes()), '\0');
+      ASSIGN_OR_RETURN(const size_t got,
+                       segment.file()->ReadAt(scanner.position(), batch.data(),
+                                              batch.size()));
+      batch.resize(got);
+      auto reader = record::BatchReader::Open(batch);
+      RETURN_IF_ERROR(reader.status());
+      record::RecordView record;
+      if (!reader->Next(&record)) continue;
+      if (const auto marker = record::ParseControlRecord(record)) {
+        producers_->AppendMarker(header, *marker, now_ms);
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PartitionLog::Close() {
+  RETURN_IF_ERROR(Flush());
+  RETURN_IF_ERROR(WriteSnapshot());
+  Segment& last = active();
+  last.Finish();
+  const std::shared_ptr<const LogView> view = view_.load();
+  absl::Status status = last.PersistIndexes(TransactionIndex(
+      *view, last.base(), Offset(std::numeric_limits<int64_t>::max())));
+  if (status.ok()) status = WriteEpochs(epochs_);
+  if (status.ok()) status = file_system_->SyncDirectory(path_);
+  if (!status.ok()) return MarkFailed(status);
+  return absl::OkStatus();
+}
+
+}  // namespace sillok
