@@ -250,6 +250,7 @@ class RocksStore final : public CoordinatorStore {
   absl::Status health_;
 
   std::thread committer_;
+  bool write_failed_ = false;  // the committer's, until it is joined
 };
 
 // --- Opening ---
@@ -498,9 +499,11 @@ RocksStore::~RocksStore() {
   }
   wake_.notify_all();
   if (committer_.joinable()) committer_.join();
-  rows_ = {};
-  meta_.reset();
-  log_.reset();
+  if (!write_failed_) return;
+  // After a failed write RocksDB's own assertions abort the process when the
+  // database is closed. The process is about to end anyway: leave it open.
+  new std::array<Family, 4>{meta_, log_, rows_[0], rows_[1]};
+  db_.release();
 }
 
 // --- What is given ---
@@ -732,7 +735,12 @@ absl::Status RocksStore::Write(const std::vector<Op>& ops, size_t count) {
   {
     std::unique_lock<std::mutex> image(image_mutex_, std::defer_lock);
     if (install) image.lock();
-    RETURN_IF_ERROR(FromRocks(db_->Write(options, &batch), db_path_));
+    const absl::Status written =
+        FromRocks(db_->Write(options, &batch), db_path_);
+    if (!written.ok()) {
+      write_failed_ = true;
+      return written;
+    }
     std::lock_guard<std::mutex> lock(mutex_);
     state_ = next;
     for (size_t i = 0; i < count; ++i) {
