@@ -45,34 +45,56 @@ class UpdateStream final
 
   void OnReadDone(bool ok) override {
     if (!ok) return End(grpc::Status::OK, false);
-    if (id_ == 0) {
-      id_ = controller_->OpenStream(report_, shared_from_this());
+    if (StreamId() == 0) {
+      Open();
     } else {
-      controller_->OnReport(id_, report_);
+      controller_->OnReport(StreamId(), report_);
     }
     StartRead(&report_);
   }
 
   void OnWriteDone(bool ok) override {
     std::optional<grpc::Status> finish;
+    Controller::StreamId id;
     {
       std::lock_guard<std::mutex> lock(mutex_);
       writing_ = false;
       if (finishing_) finish = final_status_;
+      id = id_;
+      if (id == 0 && ok) sent_early_ = true;
     }
     if (finish) return Finish(*finish);
     if (!ok) return End(grpc::Status::OK, false);
-    controller_->OnSent(id_);
+    if (id != 0) controller_->OnSent(id);
   }
 
   void OnCancel() override { End(grpc::Status::CANCELLED, false); }
 
   void OnDone() override {
-    if (id_ != 0) controller_->CloseStream(id_);
+    if (StreamId() != 0) controller_->CloseStream(StreamId());
     self_.reset();
   }
 
  private:
+  // The controller may send before it has told the stream's id: such a write
+  // is reported as soon as the id is known.
+  void Open() {
+    Controller::StreamId id =
+        controller_->OpenStream(report_, shared_from_this());
+    bool sent_early;
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      id_ = id;
+      sent_early = sent_early_;
+    }
+    if (sent_early) controller_->OnSent(id);
+  }
+
+  Controller::StreamId StreamId() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return id_;
+  }
+
   // `hurry`: the peer may not read, and the write under way need not end.
   void End(const grpc::Status& status, bool hurry) {
     bool writing;
@@ -94,8 +116,9 @@ class UpdateStream final
   grpc::CallbackServerContext* const context_;
   std::shared_ptr<UpdateStream> self_;
   v1::BrokerReport report_;        // of the read under way
+  std::mutex mutex_;               // all below
   Controller::StreamId id_ = 0;    // set by the first read
-  std::mutex mutex_;
+  bool sent_early_ = false;
   bool writing_ = false;
   bool finishing_ = false;
   grpc::Status final_status_;
