@@ -46,20 +46,35 @@ std::optional<MemberId> Election::Step(const Message& n) {
     votes_[local_->options.self] = vote_;
     settled_ticks_ = -1;
     NotifyAll();
+  } else if (n.role == Role::kLooking && IsBetter(vote_, n.vote)) {
+    // It began to look after we told everybody.
+    Notify(n.from, Role::kLooking, 0);
   }
   auto [known, is_new] = votes_.emplace(n.from, n.vote);
   // Within a round votes only get better; an overtaken one is no news.
   if (!is_new && IsBetter(n.vote, known->second)) known->second = n.vote;
-  return Decide(false);
+  return Decide();
 }
 
 std::optional<MemberId> Election::Tick() {
   if (++ticks_since_notify_ >= local_->options.notify_ticks) NotifyAll();
   if (settled_ticks_ >= 0) ++settled_ticks_;
-  return Decide(true);
+  return Decide();
 }
 
-std::optional<MemberId> Election::Decide(bool settled) {
+std::optional<MemberId> Election::OnLost(MemberId member, bool looking) {
+  lost_.insert(member);
+  return looking ? Decide() : std::nullopt;
+}
+
+bool Election::HeardFromAll() const {
+  for (MemberId member : local_->voters.members()) {
+    if (votes_.count(member) == 0 && lost_.count(member) == 0) return false;
+  }
+  return true;
+}
+
+std::optional<MemberId> Election::Decide() {
   size_t agreeing = 0;
   for (const auto& [member, vote] : votes_) {
     if (vote == vote_) ++agreeing;
@@ -69,8 +84,7 @@ std::optional<MemberId> Election::Decide(bool settled) {
     return std::nullopt;
   }
   if (settled_ticks_ < 0) settled_ticks_ = 0;
-  if (votes_.size() == local_->voters.size() ||
-      (settled && settled_ticks_ >= local_->options.settle_ticks)) {
+  if (HeardFromAll() || settled_ticks_ >= local_->options.settle_ticks) {
     return vote_.leader;
   }
   return std::nullopt;

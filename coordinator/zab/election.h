@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "base/ids.h"
 #include "coordinator/zab/local.h"
@@ -29,6 +30,13 @@ class Election {
   // Tells `to` what this member votes for or follows. `epoch` as in Message.
   void Notify(MemberId to, Role role, uint32_t epoch);
 
+  // The connection to `member` is gone: no use to wait for its vote. Until it is
+  // heard again.
+  std::optional<MemberId> OnLost(MemberId member, bool looking);
+  void OnHeard(MemberId member) {
+    if (!lost_.empty()) lost_.erase(member);
+  }
+
   uint64_t round() const { return round_; }
   uint64_t rounds_begun() const { return rounds_begun_; }
 
@@ -36,7 +44,8 @@ class Election {
   bool IsBetter(const Vote& a, const Vote& b) const;
   void NotifyAll();
   void StartRound(uint64_t round);
-  std::optional<MemberId> Decide(bool settled);
+  std::optional<MemberId> Decide();
+  bool HeardFromAll() const;
 
   Local* local_;
   uint64_t round_ = 0;
@@ -46,6 +55,7 @@ class Election {
   Vote vote_;
   // The best vote of this round from each, this member included.
   std::map<MemberId, Vote> votes_;
+  std::set<MemberId> lost_;
   int ticks_since_notify_ = 0;
   // Ticks since a quorum agreed with vote_; -1 if none does.
   int settled_ticks_ = -1;

@@ -178,7 +178,6 @@ void Follower::Advance(Zxid verified, Zxid commit, bool established) {
   local_->RaiseCommit(std::min(verified, commit));
   if (phase_ != Phase::kBroadcast || !established) return;
   if (!serve_at_) serve_at_ = commit;
-  if (local_->commit >= *serve_at_) serving_ = true;
 }
 
 void Follower::Reject(Zxid zxid) {

@@ -36,7 +36,9 @@ class Follower {
   uint64_t round() const { return round_; }
   // 0 until known.
   uint32_t epoch() const { return epoch_; }
-  bool serving() const { return serving_; }
+  bool serving() const {
+    return serve_at_.has_value() && local_->delivered >= *serve_at_;
+  }
   bool in_broadcast() const { return phase_ == Phase::kBroadcast; }
   // The leader is silent, gone or not one: look for another.
   bool given_up() const { return given_up_; }
@@ -71,10 +73,9 @@ class Follower {
   Zxid last_ack_;
   // The Persist with current_epoch = epoch_.
   uint64_t current_epoch_token_ = 0;
-  // Serving once this is committed: where the leader was when it first told us
-  // that it is established.
+  // Serving once this is handed out: what was committed when the leader first
+  // told us that it is established.
   std::optional<Zxid> serve_at_;
-  bool serving_ = false;
   bool given_up_ = false;
   // It has sent us something of its epoch.
   bool heard_leader_ = false;

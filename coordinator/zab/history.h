@@ -13,7 +13,6 @@
 #include "base/ids.h"
 #include "coordinator/zab/entry.h"
 #include "coordinator/zab/log_view.h"
-#include "coordinator/zab/message.h"
 #include "coordinator/zab/options.h"
 #include "coordinator/zab/persist.h"
 

@@ -269,7 +269,7 @@ size_t Leader::in_epoch_count() const {
 
 std::optional<Zxid> Leader::Propose(std::string txn) {
   const Options& options = local_->options;
-  if (phase_ != Phase::kBroadcast || given_up_) return std::nullopt;
+  if (!serving() || given_up_) return std::nullopt;
   if (uncommitted_.size() >= options.max_uncommitted_entries ||
       uncommitted_bytes_ >= options.max_uncommitted_bytes) {
     return std::nullopt;
@@ -317,7 +317,7 @@ void Leader::MaybeCommit() {
 }
 
 bool Leader::ReadBarrier(uint64_t id) {
-  if (phase_ != Phase::kBroadcast || given_up_) return false;
+  if (!serving() || given_up_) return false;
   // Only a round begun after the question proves that nobody else led when it
   // was asked.
   barriers_.push_back({id, heartbeat_round_ + 1, local_->commit});

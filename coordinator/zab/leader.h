@@ -106,6 +106,10 @@ class Leader {
 
   uint32_t epoch() const { return phase_ == Phase::kGathering ? 0 : epoch_; }
   bool established() const { return phase_ == Phase::kBroadcast; }
+  // Established, and all that earlier epochs have left has been handed out.
+  bool serving() const {
+    return established() && local_->delivered >= history_end_;
+  }
   bool given_up() const { return given_up_; }
   size_t in_epoch_count() const;
 

@@ -58,7 +58,7 @@ struct Options {
   // snapshot being sent counts as progress).
   int sync_ticks = 100;
   // An election waits this long for further votes once a quorum agrees. It does
-  // not wait if all voters have been heard.
+  // not wait if all voters have been heard, but for those known to be lost.
   int settle_ticks = 2;
   // A looking member repeats its vote, and a follower in discovery its
   // greeting, this often.

@@ -91,6 +91,8 @@ bool SmallBodyFromProto(const Wire& wire, Message* m) {
     case Wire::kNewLeader:
       m->kind = MessageKind::kNewLeader;
       m->zxid = Zxid(wire.new_leader().history_end_zxid());
+      m->commit = Zxid(wire.new_leader().commit_zxid());
+      m->established = wire.new_leader().established();
       return true;
     case Wire::kAckNewLeader:
       m->kind = MessageKind::kAckNewLeader;
@@ -149,6 +151,8 @@ Wire ToProto(const Message& m) {
       break;
     case MessageKind::kNewLeader:
       wire.mutable_new_leader()->set_history_end_zxid(m.zxid.value());
+      wire.mutable_new_leader()->set_commit_zxid(m.commit.value());
+      wire.mutable_new_leader()->set_established(m.established);
       break;
     case MessageKind::kAckNewLeader:
       wire.mutable_ack_new_leader();

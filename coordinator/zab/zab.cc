@@ -70,6 +70,7 @@ void Zab::Impl::Step(Message m) {
       !local_.voters.Contains(m.from)) {
     return;
   }
+  election_.OnHeard(m.from);
   if (local_.options.faults.accept_stale_epoch) AcceptStale(m);
   switch (m.kind) {
     case MessageKind::kNotification:
@@ -92,9 +93,15 @@ void Zab::Impl::Step(Message m) {
     case MessageKind::kAppend:
     case MessageKind::kNewLeader:
     case MessageKind::kPing:
-    case MessageKind::kGoodbye:
       if (follower_ && m.from == follower_->leader()) {
         follower_->Step(std::move(m));
+      }
+      break;
+    case MessageKind::kGoodbye:
+      if (follower_ && m.from == follower_->leader()) {
+        MemberId leader = m.from;
+        follower_->Step(std::move(m));
+        if (follower_->given_up()) election_.OnLost(leader, false);
       }
       break;
   }
@@ -108,6 +115,11 @@ void Zab::Impl::OnNotification(const Message& m) {
   }
   if (follower_ && m.from == follower_->leader()) {
     follower_->OnLeaderNotification(m);
+    if (follower_->given_up()) {
+      Look();
+      if (m.role == Role::kLooking) Enter(election_.Step(m));
+      return;
+    }
   }
   if (m.role == Role::kLooking) {
     election_.Notify(m.from, role().role, established_epoch());
@@ -205,7 +217,10 @@ void Zab::Impl::OnSnapshotSent(MemberId to, uint32_t epoch, Zxid zxid,
 }
 
 void Zab::Impl::OnPeerLost(MemberId member) {
-  if (!Halted() && follower_ && follower_->leader() == member) Look();
+  if (Halted() || member == local_.options.self) return;
+  const bool looking = !follower_ && !leader_;
+  Enter(election_.OnLost(member, looking));
+  if (follower_ && follower_->leader() == member) Look();
 }
 
 void Zab::Impl::Resign() {
@@ -277,7 +292,7 @@ RoleState Zab::Impl::role() const {
   RoleState state;
   if (leader_) {
     state = {Role::kLeading, local_.options.self, leader_->epoch(),
-             leader_->established()};
+             leader_->serving()};
   } else if (follower_) {
     state = {Role::kFollowing, follower_->leader(), follower_->epoch(),
              follower_->serving()};

@@ -40,8 +40,8 @@ struct RoleState {
   MemberId leader{-1};
   // The leader's epoch; 0 until it is known.
   uint32_t epoch = 0;
-  // A leader: may propose. A follower: its history has caught up with the
-  // leader and it may open its client port.
+  // All that was committed before has come out in `committed`. A leader may now
+  // propose, a follower may open its client port.
   bool serving = false;
 
   friend bool operator==(const RoleState&, const RoleState&) = default;
@@ -101,8 +101,9 @@ struct Output {
 // and reports OnSnapshotSent. The receiver's shell stages the chunks apart
 // from the live state (a new stream throws an unfinished one away), and when
 // the last one is in and checked calls OnSnapshotReceived. The next Output has
-// either a Persist with install_snapshot or discard_snapshot. A SnapshotSend for
-// a member replaces one to it that is still under way.
+// either a Persist with install_snapshot or discard_snapshot; take it before
+// staging anything else. A SnapshotSend for a member replaces one to it that is
+// still under way.
 //
 // Trimming. The shell may trim the log to any zxid at or below the applied one
 // whenever it likes; followers that need older entries get a snapshot.
