@@ -10,11 +10,22 @@ FollowerStep FollowerState::Decide(
     const FetchAnswer& answer, const LogPosition& log,
     const OwnEndForEpoch& own_end_for_epoch) const {
   if (answer.asked_epoch != leader_epoch_) return {Action::kIgnore, {}};
-  if (answer.asked_offset != log.end) return {Action::kIgnore, {}};
+  if (answer.asked_offset != log.end ||
+      answer.asked_last_epoch != log.last_epoch) {
+    return {Action::kIgnore, {}};
+  }
   switch (answer.error) {
     case ErrorCode::NONE:
       if (answer.diverging.has_value()) {
-        return Truncate(*answer.diverging, log, own_end_for_epoch);
+        FollowerStep step = Truncate(*answer.diverging, log,
+                                     own_end_for_epoch);
+        // Nothing that the leader still has would stay; what is below its
+        // start cannot be compared any more.
+        if (step.action == Action::kTruncate &&
+            step.offset <= answer.leader_log_start) {
+          step = {Action::kRestartAt, answer.leader_log_start};
+        }
+        return step;
       }
       return {Action::kAppend, {}};
     case ErrorCode::OFFSET_OUT_OF_RANGE:

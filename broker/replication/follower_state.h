@@ -23,6 +23,9 @@ struct FetchAnswer {
   ErrorCode error = ErrorCode::NONE;
   LeaderEpoch asked_epoch = kNoLeaderEpoch;  // leader epoch of the question
   Offset asked_offset;
+  // Epoch of the last record at that time: a log that was cut and has grown to
+  // the same length again is another log.
+  LeaderEpoch asked_last_epoch = kNoLeaderEpoch;
   Offset leader_high_watermark = kNoOffset;
   Offset leader_log_start = kNoOffset;  // -1 = not told
   std::optional<EpochEndOffset> diverging;

@@ -38,7 +38,10 @@ bool LeaderState::OnReplicaFetch(const ReplicaFetch& fetch, int64_t now_ms) {
   FollowerProgress& progress = found->second;
   // A fetch that was under way when the replica restarted must not stand for
   // the log it has now (KIP-903).
-  if (fetch.broker_epoch < progress.broker_epoch) return false;
+  if (fetch.broker_epoch < progress.broker_epoch &&
+      !options_.faults.ignore_broker_epoch) {
+    return false;
+  }
   if (fetch.broker_epoch > progress.broker_epoch &&
       progress.broker_epoch != BrokerEpoch(-1)) {
     progress.last_fetch_ms = FollowerProgress::kNever;
@@ -191,7 +194,11 @@ bool LeaderState::InCommittedIsr(BrokerId id) const {
 bool LeaderState::CountsForHighWatermark(BrokerId id,
                                          const FollowerProgress& progress,
                                          int64_t now_ms) const {
-  if (InCommittedIsr(id)) return true;
+  if (InCommittedIsr(id)) {
+    return !options_.faults.shrink_before_commit || !pending_.has_value() ||
+           Contains(pending_->isr, id);
+  }
+  if (options_.faults.joiner_does_not_count) return false;
   if (pending_.has_value() && Contains(pending_->added, id)) return true;
   const int64_t patience =
       std::min(options_.joiner_wait_max_ms, options_.replica_lag_time_max_ms);
@@ -203,7 +210,8 @@ bool LeaderState::CountsForHighWatermark(BrokerId id,
 bool LeaderState::MayJoin(const FollowerProgress& progress,
                           int64_t now_ms) const {
   return progress.log_end >= high_watermark_ &&
-         progress.log_end >= epoch_start_ &&
+         (progress.log_end >= epoch_start_ ||
+          options_.faults.join_without_epoch_start) &&
          now_ms >= progress.ineligible_until_ms;
 }
 
@@ -232,7 +240,7 @@ void LeaderState::Ask(std::vector<BrokerId> isr, int64_t now_ms) {
 }
 
 void LeaderState::AdvanceHighWatermark(int64_t now_ms) {
-  if (!EnoughInSync()) return;
+  if (!EnoughInSync() && !options_.faults.advance_under_min_isr) return;
   Offset least = durable_end_;
   for (const auto& [id, progress] : followers_) {
     if (progress.log_end < least &&

@@ -14,6 +14,16 @@
 
 namespace sillok {
 
+// Rules that a test may switch off, to see that its checkers notice. All false
+// in a broker.
+struct LeaderFaults {
+  bool advance_under_min_isr = false;
+  bool join_without_epoch_start = false;
+  bool shrink_before_commit = false;
+  bool joiner_does_not_count = false;
+  bool ignore_broker_epoch = false;
+};
+
 struct LeaderOptions {
   // min.insync.replicas; a partition with fewer replicas needs all of them.
   int32_t min_insync_replicas = 1;
@@ -23,6 +33,7 @@ struct LeaderOptions {
   // ISR, so that it is not outrun for ever; but no longer than this after its
   // last sign of life, since it may have died.
   int64_t joiner_wait_max_ms = 1'500;
+  LeaderFaults faults;
 };
 
 // What the leader knows of one follower in this leader epoch.

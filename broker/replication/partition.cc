@@ -436,6 +436,7 @@ void Impl::OnFetched(ReplicaFetchResult result, Next next) {
   answer.error = result.error;
   answer.asked_epoch = result.leader_epoch;
   answer.asked_offset = result.fetch_offset;
+  answer.asked_last_epoch = result.last_fetched_epoch;
   answer.leader_high_watermark = result.leader_high_watermark;
   answer.leader_log_start = result.leader_log_start;
   answer.diverging = result.diverging;

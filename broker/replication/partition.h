@@ -154,6 +154,7 @@ struct ReplicaFetchResult {
   ErrorCode error = ErrorCode::NONE;
   LeaderEpoch leader_epoch;  // under which it was asked
   Offset fetch_offset;       // from where it was asked
+  LeaderEpoch last_fetched_epoch = kNoLeaderEpoch;  // told with the question
   Bytes batches;
   Offset leader_high_watermark = kNoOffset;
   Offset leader_log_start = kNoOffset;

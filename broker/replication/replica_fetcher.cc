@@ -214,6 +214,7 @@ bool ReplicaFetcher::TellPartition(int lane, const FetchPlanner::Item& item,
   fetched.error = ErrorCodeFromNumber(result.error_code());
   fetched.leader_epoch = item.position.leader_epoch;
   fetched.fetch_offset = item.position.offset;
+  fetched.last_fetched_epoch = item.position.last_fetched_epoch;
   fetched.batches = std::move(batches);
   fetched.leader_high_watermark = Offset(result.high_watermark());
   fetched.leader_log_start = Offset(result.log_start_offset());

@@ -560,6 +560,7 @@ void ReplicationWorld::OnFetchReply(int id, const FetchQuestion& question,
   answer.error = reply.error;
   answer.asked_epoch = question.leader_epoch;
   answer.asked_offset = question.log.end;
+  answer.asked_last_epoch = question.log.last_epoch;
   answer.leader_high_watermark = reply.high_watermark;
   answer.leader_log_start = reply.log_start;
   answer.diverging = reply.diverging;
