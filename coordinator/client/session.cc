@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
 #include <deque>
 #include <future>
+#include <mutex>
 #include <random>
 #include <unordered_map>
 #include <utility>
@@ -86,8 +88,13 @@ class Session::Impl : public std::enable_shared_from_this<Session::Impl> {
   void CarryOut(SessionCore::Closed& closed);
   void ArmTimer();
   void PostCallback(Task task);
+  // A stream is over. It must not be destroyed here, on gRPC's thread: with the
+  // last channel gRPC joins its threads, this one among them.
+  void Bury(std::shared_ptr<Stream> stream);
+  void DestroyDead();
 
   const SessionOptions options_;
+  Executor* const executor_;
   Timer* const timer_;
   Strand strand_;
   Strand* const callbacks_;
@@ -100,6 +107,11 @@ class Session::Impl : public std::enable_shared_from_this<Session::Impl> {
   std::unordered_map<SessionCore::WatcherId, Watcher> watchers_;
   std::function<void(v1::CoordCode)> on_closed_;
   std::shared_ptr<Stream> stream_;
+
+  std::mutex streams_mutex_;
+  std::condition_variable stream_died_;
+  int live_streams_ = 0;                       // under streams_mutex_
+  std::vector<std::shared_ptr<Stream>> dead_;  // under streams_mutex_
   int64_t timer_due_ms_ = INT64_MAX;  // of the earliest timer set
 };
 
@@ -171,7 +183,8 @@ class Session::Impl::Stream
   void OnDone(const grpc::Status& status) override {
     VLOG(1) << "coordinator stream ended: " << status.error_code() << ' '
             << status.error_message();
-    impl_->strand_.Dispatch([self = std::move(self_)] {});
+    Impl* impl = impl_.get();
+    impl->Bury(std::move(self_));
   }
 
   const std::shared_ptr<Impl> impl_;
@@ -192,6 +205,7 @@ Session::Impl::Impl(SessionOptions options, Executor* executor, Timer* timer,
                     Strand* callbacks, StateCallback on_state)
     : timeout_ms(options.session_timeout_ms),
       options_(std::move(options)),
+      executor_(executor),
       timer_(timer),
       strand_(executor),
       callbacks_(callbacks),
@@ -256,6 +270,28 @@ void Session::Impl::Abandon() {
     done.set_value();
   });
   done.get_future().wait();
+  std::unique_lock lock(streams_mutex_);
+  stream_died_.wait(lock, [this] { return live_streams_ == 0; });
+  lock.unlock();
+  DestroyDead();
+}
+
+void Session::Impl::Bury(std::shared_ptr<Stream> stream) {
+  // Under the lock, so that the executor is still there: its owner waits in
+  // Abandon until the count is down.
+  std::lock_guard lock(streams_mutex_);
+  dead_.push_back(std::move(stream));
+  if (!abandoned_) {
+    executor_->Post([self = shared_from_this()] { self->DestroyDead(); });
+  }
+  --live_streams_;
+  stream_died_.notify_all();
+}
+
+void Session::Impl::DestroyDead() {
+  std::vector<std::shared_ptr<Stream>> dead;  // outlives the lock
+  std::lock_guard lock(streams_mutex_);
+  dead.swap(dead_);
 }
 
 void Session::Impl::CarryOut() {
@@ -272,6 +308,10 @@ void Session::Impl::CarryOut(SessionCore::OpenStream& open) {
   VLOG(1) << options_.client_name << ": connecting to coordinator " << server;
   stream_ = std::make_shared<Stream>(shared_from_this(), open.stream, server);
   stream_->set_shared(stream_);
+  {
+    std::lock_guard lock(streams_mutex_);
+    ++live_streams_;
+  }
   stream_->Open();
 }
 

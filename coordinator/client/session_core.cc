@@ -222,6 +222,12 @@ void SessionCore::OnMessage(StreamId stream,
   if (stream != stream_) return;
   last_heard_ms_ = now_ms;
   last_zxid_ = std::max(last_zxid_, message.zxid());
+  // Only a reply in its turn says that all events up to its zxid have come:
+  // others of the same transaction may still follow an event, and a new stream
+  // has not been asked for the missed ones when it answers the connect.
+  if (message.has_response() || message.has_set_watches()) {
+    watch_zxid_ = std::max(watch_zxid_, message.zxid());
+  }
   switch (message.kind_case()) {
     case v1::SessionResponse::kConnect:
       OnConnect(message.connect(), now_ms);
@@ -354,7 +360,7 @@ void SessionCore::SendSetWatches(int64_t now_ms) {
   auto flush = [&] {
     if (!message.has_set_watches()) return;
     message.set_request_id(next_request_id_++);
-    message.mutable_set_watches()->set_last_zxid_seen(last_zxid_);
+    message.mutable_set_watches()->set_last_zxid_seen(watch_zxid_);
     ++set_watches_pending_;
     SendMessage(std::move(message), now_ms);
     message.Clear();

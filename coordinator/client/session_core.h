@@ -148,7 +148,8 @@ class SessionCore {
   uint64_t session_id_ = 0;
   std::string password_;
   int64_t timeout_ms_;
-  uint64_t last_zxid_ = 0;
+  uint64_t last_zxid_ = 0;   // the state must never be older than this
+  uint64_t watch_zxid_ = 0;  // all events up to here have come
 
   std::vector<size_t> server_order_;
   size_t next_server_ = 0;       // index into server_order_

@@ -214,6 +214,24 @@ TEST_F(SessionCoreTest, WatchesAreArmedAgainBeforeNewCallsAfterAReconnect) {
   EXPECT_THAT(Take(), ElementsAre("fire /missing 13"));
 }
 
+TEST_F(SessionCoreTest, WatchesAskFromTheLastReplyNotFromConnectPingOrEvent) {
+  StartConnected();
+  Get(1, "/a", 11);
+  Get(2, "/b", 12);
+  Answer(1);
+  Answer(2);
+  uint64_t replied = zxid_;
+  Event(v1::NODE_DATA_CHANGED, "/a");
+  core_->OnStreamClosed(stream_, now_);
+  EXPECT_THAT(Take(), testing::Contains("connect session=7 zxid=" +
+                                        std::to_string(replied + 1)));
+  zxid_ += 50;  // the new server is far ahead
+  Connected();
+  EXPECT_THAT(Take(), ElementsAre("connected", "set_watches zxid=" +
+                                                   std::to_string(replied) +
+                                                   " data:/b"));
+}
+
 TEST_F(SessionCoreTest, ManyWatchesGoOutInSeveralMessages) {
   SessionCore::Options options;
   options.set_watches_bytes = 20;
