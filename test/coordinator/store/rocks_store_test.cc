@@ -221,14 +221,14 @@ TEST_F(RocksStoreTest, RowsAndAppliedZxidComeBackTogether) {
   EXPECT_EQ(Dump(tree), Dump(leader.tree));
 }
 
-TEST_F(RocksStoreTest, RowsAreWrittenSoonWithoutAnotherPersist) {
+TEST_F(RocksStoreTest, AnOrderlyEndWritesTheRowsThatWait) {
   Open();
   ASSERT_TRUE(Persist(Epochs(1, 1)).ok());
   Leader leader;
   leader.Take(leader.preparer.PrepareCreateSession(
       Origin(1), SessionId(1), "password", 1000, 0));
   CommitAll(&leader, store.get());
-  store.reset();  // an orderly end writes what is queued
+  store.reset();
   Open();
   EXPECT_EQ(store->recovered().applied, leader.last);
 }
