@@ -1,5 +1,6 @@
 #include "broker/group/group_coordinator.h"
 
+#include <future>
 #include <mutex>
 #include <random>
 #include <utility>
@@ -122,9 +123,13 @@ void GroupCoordinator::Stop() {
     stopped_ = true;
     shards.swap(shards_);
   }
+  std::vector<std::future<void>> stopping;
   for (const auto& [partition, shard] : shards) {
-    shard->Resign(LeaderEpoch(std::numeric_limits<int32_t>::max()));
+    auto stopped = std::make_shared<std::promise<void>>();
+    stopping.push_back(stopped->get_future());
+    shard->Stop([stopped] { stopped->set_value(); });
   }
+  for (std::future<void>& stopped : stopping) stopped.get();
 }
 
 // ---- calls

@@ -59,7 +59,7 @@ class GroupCoordinator {
 
   // What `environment` points to outlives the coordinator and its callbacks.
   GroupCoordinator(const GroupOptions& options, const Environment& environment);
-  // Stop, as if all partitions were resigned.
+  // Stops.
   ~GroupCoordinator();
   GroupCoordinator(const GroupCoordinator&) = delete;
   GroupCoordinator& operator=(const GroupCoordinator&) = delete;
@@ -101,7 +101,8 @@ class GroupCoordinator {
   // The partition of `__consumer_offsets` that keeps the group.
   int32_t PartitionFor(std::string_view group_id) const;
 
-  // Answers what is parked with NOT_COORDINATOR and takes no more.
+  // Answers what is parked with NOT_COORDINATOR and takes no more. Waits for
+  // the strands (so not from a callback): no timer is set afterwards.
   void Stop();
 
   // For metrics and tests; counted over all shards.

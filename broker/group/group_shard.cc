@@ -1,6 +1,7 @@
 #include "broker/group/group_shard.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "broker/group/failed_answers.h"
@@ -55,6 +56,16 @@ void GroupCoordinator::Shard::Lead(LeaderEpoch epoch,
 
 void GroupCoordinator::Shard::Resign(LeaderEpoch epoch) {
   Run([this, epoch] { journal_->Resign(epoch); });
+}
+
+void GroupCoordinator::Shard::Stop(std::function<void()> done) {
+  Run([this, done = std::move(done)] {
+    journal_->Resign(LeaderEpoch(std::numeric_limits<int32_t>::max()));
+    if (timer_ != Timer::kNone) environment_.timer->Cancel(timer_);
+    timer_ = Timer::kNone;
+    stopped_ = true;
+    done();
+  });
 }
 
 void GroupCoordinator::Shard::Drop(ErrorCode reason) {
@@ -260,6 +271,7 @@ void GroupCoordinator::Shard::OnTimer() {
 }
 
 void GroupCoordinator::Shard::SetTimer() {
+  if (stopped_) return;
   int64_t at_ms =
       std::min(journal_->next_deadline_ms(), next_retention_check_ms_);
   if (journal_->Check() == ErrorCode::NONE) {

@@ -31,6 +31,8 @@ class GroupCoordinator::Shard
 
   void Lead(LeaderEpoch epoch, std::shared_ptr<JournalPartition> journal);
   void Resign(LeaderEpoch epoch);
+  // Resigns for good; `done` runs when it will not touch the timer any more.
+  void Stop(std::function<void()> done);
 
   void Join(v1::JoinGroupRequest request, GroupCaller caller,
             Done<v1::JoinGroupResponse> done);
@@ -85,6 +87,7 @@ class GroupCoordinator::Shard
   int64_t next_retention_check_ms_ = kNeverMs;
   Timer::Id timer_ = Timer::kNone;
   int64_t timer_at_ms_ = kNeverMs;
+  bool stopped_ = false;
 
   // Published after each task.
   struct Published {

@@ -107,8 +107,8 @@ class GroupCoordinatorTest : public testing::Test {
   GroupOptions options;
   std::shared_ptr<FakeReplicatedLog> log =
       std::make_shared<FakeReplicatedLog>();
-  Executor executor{"group", 2};
   Timer timer;
+  Executor executor{"group", 2};
 };
 
 TEST_F(GroupCoordinatorTest, AGroupThatIsNotLedHereIsNotCoordinatedHere) {
