@@ -460,6 +460,11 @@ absl::Status PartitionLog::Roll(int64_t now_ms) {
   RETURN_IF_ERROR(failed());
   if (active().size_bytes() == 0) return absl::OkStatus();
   RETURN_IF_ERROR(WriteSnapshot());
+  if (active_has_old_indexes_) {
+    RETURN_IF_ERROR(active().RemoveIndexFiles());
+    RETURN_IF_ERROR(file_system_->SyncDirectory(path_));
+    active_has_old_indexes_ = false;
+  }
   const int64_t size = active().size_bytes();
   RETURN_IF_ERROR(AddSegment(end_offset_, now_ms));
   segments_[segments_.size() - 2]->Finish();
@@ -571,7 +576,8 @@ absl::Status PartitionLog::TruncateTo(Offset offset) {
 
   RETURN_IF_ERROR(LowerRecoveryPoint(end));
   // From here on a failure leaves files that do not agree with our memory.
-  absl::Status status = RemoveSegmentsFrom(holder + 1);
+  absl::Status status = segment.RemoveIndexFiles();
+  if (status.ok()) status = RemoveSegmentsFrom(holder + 1);
   if (status.ok()) status = segment.file()->Truncate(cut);
   if (status.ok()) status = segment.file()->Sync();
   if (status.ok()) {
@@ -579,6 +585,7 @@ absl::Status PartitionLog::TruncateTo(Offset offset) {
   }
   if (!status.ok()) return MarkFailed(status);
   segments_.back() = std::move(shorter);
+  active_has_old_indexes_ = false;
   end_offset_ = end;
   epochs_.TruncateFromEnd(end);
   epochs_changed_ = true;
@@ -603,6 +610,7 @@ absl::Status PartitionLog::TruncateFullyAndStartAt(Offset offset) {
   }
   if (status.ok()) status = AddSegment(offset, now_ms);
   if (!status.ok()) return MarkFailed(status);
+  active_has_old_indexes_ = false;
   start_offset_ = offset;
   end_offset_ = offset;
   epochs_.Clear();

@@ -215,6 +215,9 @@ class PartitionLog {
   Offset end_offset_;
   int64_t older_bytes_ = 0;
   LeaderEpochs epochs_;
+  // The active segment was opened from disk: its index files, if any, are from
+  // before and must be gone by the time it is not the last one any more.
+  bool active_has_old_indexes_ = false;
   bool epochs_changed_ = true;  // since they were last published
   std::unique_ptr<ProducerStates> producers_;
   std::shared_ptr<AppendOnlyVector<AbortedTransaction>> aborted_;

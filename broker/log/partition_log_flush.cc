@@ -70,12 +70,16 @@ absl::Status PartitionLog::FlushSegments(bool with_active) {
     const std::lock_guard lock(flush_mutex_);
     written = written_epochs_;
   }
-  if (target <= from && written == view->epochs_ && !folder_changed_) {
+  // A segment may have been synced to its end while it was the active one, and
+  // still lack its index files.
+  size_t first = view->FindSegment(from);
+  while (first > 0 && !segments[first - 1]->persisted()) --first;
+  if (target <= from && first + 1 == segments.size() &&
+      written == view->epochs_ && !folder_changed_) {
     return absl::OkStatus();
   }
   absl::Status status;
-  for (size_t i = view->FindSegment(from); status.ok() && i < segments.size();
-       ++i) {
+  for (size_t i = first; status.ok() && i < segments.size(); ++i) {
     const bool last = i + 1 == segments.size();
     if (last && !with_active) break;
     status = segments[i]->file()->Sync();

@@ -46,6 +46,7 @@ class LogLoader {
       log_.epochs_.Clear();
       log_.recovery_point_ = log_start_;
     } else {
+      log_.active_has_old_indexes_ = true;
       RETURN_IF_ERROR(clean_ ? LoadClean() : Recover());
       RETURN_IF_ERROR(SettleStart());
     }
@@ -122,6 +123,8 @@ class LogLoader {
         ASSIGN_OR_RETURN(const bool known, segments[i]->LoadFacts(size));
         if (known) continue;
       }
+      LOG(WARNING) << "the indexes of " << segments[i]->LogPath()
+                   << " do not fit it: it is read again";
       RETURN_IF_ERROR(ScanSegment(i, /*rebuild_state=*/false));
     }
     log_.recovery_point_ = log_.end_offset_;
@@ -138,19 +141,31 @@ class LogLoader {
            segments[first + 1]->base() <= recovery_point_) {
       ++first;
     }
-    const Offset from = segments[first]->base();
+    // The recovery point may be past a segment whose index files were not yet
+    // written: that one is read too.
     for (size_t i = 0; i < first; ++i) {
       ASSIGN_OR_RETURN(const int64_t size, segments[i]->file()->Size());
       ASSIGN_OR_RETURN(const bool known, segments[i]->LoadFacts(size));
-      if (!known) RETURN_IF_ERROR(ScanSegment(i, /*rebuild_state=*/false));
+      if (!known) first = i;
+    }
+    for (size_t i = 0; i < first; ++i) {
       RETURN_IF_ERROR(LoadAborted(*segments[i]));
     }
+    const Offset from = segments[first]->base();
     // Snapshots beyond may speak of records that are gone.
     RETURN_IF_ERROR(log_.RemoveSnapshots(from + 1, kMaxOffset));
     log_.end_offset_ = from;
     RETURN_IF_ERROR(RebuildUpTo(first));
     // Epochs are told by the batches themselves from here on.
     for (size_t i = first; i < segments.size(); ++i) {
+      bool lost = false;
+      if (i > first) {
+        ASSIGN_OR_RETURN(lost, LostBefore(i));
+      }
+      if (lost) {
+        RETURN_IF_ERROR(DropFrom(i));
+        break;
+      }
       RETURN_IF_ERROR(ScanSegment(i, /*rebuild_state=*/true));
       if (cut_) break;  // ScanSegment has removed what came after
     }
@@ -196,6 +211,10 @@ class LogLoader {
   // Reads segment `i`, every CRC, and makes its indexes. With `rebuild_state`
   // epochs, producers and the log's end follow it too.
   absl::Status ScanSegment(size_t i, bool rebuild_state) {
+    // Anew, since what its small files said is not believed any more.
+    log_.segments_[i] = std::make_shared<Segment>(
+        &file_system_, log_.path_, log_.segments_[i]->base(),
+        log_.segments_[i]->file());
     Segment& segment = *log_.segments_[i];
     const bool last = i + 1 == log_.segments_.size();
     const Offset limit = last ? kMaxOffset : log_.segments_[i + 1]->base();
@@ -270,21 +289,43 @@ class LogLoader {
     }
     LOG(WARNING) << "cutting off a torn write of " << size - end.position
                  << " bytes: " << where;
-    for (size_t later = i + 1; later < log_.segments_.size(); ++later) {
-      ASSIGN_OR_RETURN(const int64_t bytes,
-                       log_.segments_[later]->file()->Size());
-      if (bytes > 0) {
-        LOG(WARNING) << "removing " << log_.segments_[later]->LogPath()
-                     << " of " << bytes << " bytes, which comes after it";
-      }
-      log_.report_.truncated_bytes += bytes;
-    }
     log_.report_.truncated_bytes += size - end.position;
-    RETURN_IF_ERROR(log_.RemoveSegmentsFrom(i + 1));
+    RETURN_IF_ERROR(DropFrom(i + 1));
     RETURN_IF_ERROR(segment.file()->Truncate(end.position));
     RETURN_IF_ERROR(segment.file()->Sync());
     cut_ = true;
     return absl::OkStatus();
+  }
+
+  // A segment begins where the one before ends. A gap: the end of the one before
+  // was never written, unless compaction made it. What is compacted was
+  // complete before, and so had its index files.
+  absl::StatusOr<bool> LostBefore(size_t i) {
+    const Offset base = log_.segments_[i]->base();
+    if (base == log_.end_offset_ || base <= recovery_point_ ||
+        log_.options_.cleanup_compact) {
+      return false;
+    }
+    ASSIGN_OR_RETURN(const bool indexed,
+                     file_system_.Exists(log_.PathOf(SegmentFileName(
+                         log_.segments_[i - 1]->base(), ".timeindex"))));
+    return !indexed;
+  }
+
+  // Removes segment `i` and all later ones: they come after a lost write.
+  absl::Status DropFrom(size_t i) {
+    for (size_t later = i; later < log_.segments_.size(); ++later) {
+      ASSIGN_OR_RETURN(const int64_t bytes,
+                       log_.segments_[later]->file()->Size());
+      if (bytes > 0) {
+        LOG(WARNING) << "removing " << log_.segments_[later]->LogPath()
+                     << " of " << bytes
+                     << " bytes: the log before it ends at offset "
+                     << log_.end_offset_;
+      }
+      log_.report_.truncated_bytes += bytes;
+    }
+    return log_.RemoveSegmentsFrom(i);
   }
 
   absl::Status LoadAborted(const Segment& segment) {

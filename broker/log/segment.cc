@@ -148,11 +148,13 @@ absl::Status Segment::PersistIndexes(const std::string& transaction_index) {
     RETURN_IF_ERROR(file->WriteAt(0, bytes));
     return file->Sync();
   };
-  RETURN_IF_ERROR(write(".index", indexes_->offsets.Encode()));
-  RETURN_IF_ERROR(write(".timeindex", indexes_->times.Encode()));
+  // The time index says at the next start that all three are there: last.
   if (!transaction_index.empty()) {
     RETURN_IF_ERROR(write(".txnindex", transaction_index));
   }
+  RETURN_IF_ERROR(write(".index", indexes_->offsets.Encode()));
+  RETURN_IF_ERROR(file_system_->SyncDirectory(dir_));
+  RETURN_IF_ERROR(write(".timeindex", indexes_->times.Encode()));
   persisted_ = true;
   return absl::OkStatus();
 }
@@ -161,7 +163,10 @@ absl::StatusOr<bool> Segment::LoadFacts(int64_t size_bytes) {
   size_bytes_ = size_bytes;
   ASSIGN_OR_RETURN(written_ms_, file_system_->ModifiedMs(LogPath()));
   created_ms_ = written_ms_;
-  if (size_bytes == 0) return true;
+  if (size_bytes == 0) {
+    persisted_ = true;
+    return true;
+  }
   absl::StatusOr<std::shared_ptr<File>> file = file_system_->Open(
       PathOf(".timeindex"), FileSystem::Mode::kRead);
   if (absl::IsNotFound(file.status())) return false;
@@ -185,6 +190,7 @@ absl::StatusOr<bool> Segment::LoadFacts(int64_t size_bytes) {
 absl::StatusOr<std::optional<Offset>> Segment::Resume(int64_t size_bytes) {
   ASSIGN_OR_RETURN(const bool known, LoadFacts(size_bytes));
   if (!known) return std::optional<Offset>();
+  persisted_ = false;
   if (size_bytes == 0) {
     StartIndexes();
     return std::optional<Offset>(base_);
@@ -194,7 +200,6 @@ absl::StatusOr<std::optional<Offset>> Segment::Resume(int64_t size_bytes) {
     ASSIGN_OR_RETURN(indexes_, LoadIndexes());
     growing_ = indexes_.get();
   }
-  persisted_ = false;
   const size_t count = growing_->offsets.size();
   if (count > 0) last_indexed_ = growing_->offsets.entry(count - 1).position;
   BatchScanner first(*file_, 0, size_bytes);
@@ -250,14 +255,18 @@ absl::StatusOr<std::shared_ptr<Segment>> Segment::CutTo(
   return cut;
 }
 
-absl::Status Segment::Remove() {
-  // The log goes first: an index without a log is cleared away at the start, a
-  // log without an index would be read again.
-  for (const std::string_view suffix :
-       {".log", ".index", ".timeindex", ".txnindex"}) {
+absl::Status Segment::RemoveIndexFiles() {
+  for (const std::string_view suffix : {".index", ".timeindex", ".txnindex"}) {
     RETURN_IF_ERROR(file_system_->Remove(PathOf(suffix)));
   }
   return absl::OkStatus();
+}
+
+absl::Status Segment::Remove() {
+  // The log goes first: an index without a log is cleared away at the start, a
+  // log without an index would be read again.
+  RETURN_IF_ERROR(file_system_->Remove(LogPath()));
+  return RemoveIndexFiles();
 }
 
 }  // namespace sillok

@@ -51,6 +51,7 @@ class Segment {
   // Writes and syncs the index files of a segment that will not grow any more,
   // and the transaction index when it has content; does so once.
   absl::Status PersistIndexes(const std::string& transaction_index);
+  bool persisted() const { return persisted_.load(std::memory_order_acquire); }
   int64_t max_timestamp_ms() const {
     return max_timestamp_ms_.load(std::memory_order_relaxed);
   }
@@ -84,6 +85,8 @@ class Segment {
   // `end`. Shares the file (which the caller truncates).
   absl::StatusOr<std::shared_ptr<Segment>> CutTo(Offset end,
                                                  int64_t size_bytes) const;
+  // The index files of a log that is about to be cut must not be believed.
+  absl::Status RemoveIndexFiles();
   // Unlinks all its files. Open readers keep the log file.
   absl::Status Remove();
 
@@ -106,7 +109,7 @@ class Segment {
 
   mutable std::mutex index_mutex_;  // a leaf; held while index files are read
   mutable std::shared_ptr<SegmentIndexes> indexes_;
-  bool persisted_ = false;
+  std::atomic<bool> persisted_{false};
   // The owner's own pointer to the indexes it appends to.
   SegmentIndexes* growing_ = nullptr;
 };

@@ -79,6 +79,13 @@ class GoldenLogTest : public testing::Test {
     options.cluster_id = "HwkMMWBkTRK9t2xV16NIHQ";
     options.log_options.index_interval_bytes = 512;
     options.now_ms = 1'795'248'600'000;
+    options.options_for = [base = options.log_options](
+                              const std::string& topic) {
+      LogOptions log_options = base;
+      log_options.cleanup_compact =
+          topic == "compacted" || topic.rfind("__", 0) == 0;
+      return log_options;
+    };
     return options;
   }
 
