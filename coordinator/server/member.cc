@@ -601,9 +601,11 @@ void Member::OnTreeLoaded(std::unique_ptr<ZnodeTree> tree, Now now) {
 
 void Member::FillStatus(v1::MemberStatusResponse* status) const {
   status->set_member_id(self_.value());
-  status->set_role(role_.role == zab::Role::kLeading     ? "leading"
-                   : role_.role == zab::Role::kFollowing ? "following"
-                                                         : "looking");
+  // A member that is still joining a leader looks for one as far as clients are
+  // concerned.
+  status->set_role(!serving_                          ? "looking"
+                   : role_.role == zab::Role::kLeading ? "leading"
+                                                       : "following");
   status->set_leader_id(role_.leader.value());
   status->set_epoch(role_.epoch);
   status->set_last_logged_zxid(zab_.last_logged().value());
