@@ -260,15 +260,17 @@ TEST(EnsembleTest, AWipedMemberIsFilledByASnapshotAndServes) {
   int wiped = leader % 3 + 1;
   ensemble.Kill(wiped);
   ensemble.Wipe(wiped);
-  // More than the log keeps, so that the log alone cannot help it.
+  // More than the log and the leader's memory keep, so that only a snapshot can
+  // help it.
   constexpr int kBatches = 60;
+  const std::string data(2'500, 'x');
   for (int batch = 0; batch < kBatches; ++batch) {
     std::vector<std::future<v1::CoordCode>> codes;
     for (int i = 0; i < 200; ++i) {
       auto promise = std::make_shared<std::promise<v1::CoordCode>>();
       codes.push_back(promise->get_future());
       session->session().Create(
-          "/n" + std::to_string(batch * 200 + i), "data", v1::PERSISTENT,
+          "/n" + std::to_string(batch * 200 + i), data, v1::PERSISTENT,
           [promise](const CreateResult& r) { promise->set_value(r.code); });
     }
     for (auto& code : codes) {
@@ -282,7 +284,7 @@ TEST(EnsembleTest, AWipedMemberIsFilledByASnapshotAndServes) {
   auto reader = Connect(ensemble.server(wiped));
   ASSERT_NE(reader, nullptr);
   ASSERT_EQ(reader->Sync(), v1::OK);
-  EXPECT_EQ(reader->Get("/n0").data, "data");
+  EXPECT_EQ(reader->Get("/n0").data, data);
   EXPECT_EQ(ensemble.Status(wiped).znodes(), ensemble.Status(leader).znodes());
   EXPECT_EQ(ensemble.Terminate(wiped), 0);
 }
