@@ -362,8 +362,9 @@ class Simulation {
     wanted->set_partition(p.number);
     wanted->set_leader_epoch(p.leader_epoch - (Pick(6) == 0));
     wanted->set_partition_epoch(p.version - (Pick(6) == 0));
-    for (int32_t id : p.replicas) {
-      if (id != asker && Pick(2) == 0) continue;
+    for (int32_t id = 1; id <= kBrokers; ++id) {
+      if (!p.IsReplica(id) && Pick(20) != 0) continue;
+      if (Pick(id == asker ? 20 : 2) == 0) continue;
       v1::IsrMember* member = wanted->add_isr();
       member->set_broker_id(id);
       auto live = office->state.brokers.find(id);
