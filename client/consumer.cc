@@ -519,17 +519,6 @@ absl::Status ConsumerImpl::Close(absl::Duration timeout) {
 
 }  // namespace
 
-std::vector<ConsumerRecord::Header> ConsumerRecord::Headers() const {
-  record::RecordView view;
-  view.header_count = header_count;
-  view.header_bytes = raw_headers;
-  std::vector<Header> headers;
-  for (const record::RecordHeader& header : view.headers()) {
-    headers.emplace_back(header.key, header.value);
-  }
-  return headers;
-}
-
 absl::StatusOr<std::unique_ptr<Consumer>> Consumer::Create(
     ConsumerConfig config) {
   if (config.bootstrap_servers.empty()) {
