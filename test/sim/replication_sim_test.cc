@@ -9,7 +9,7 @@ namespace sillok::sim {
 namespace {
 
 TEST(ReplicationSimulation, KeepsItsPromisesAndReachesEveryCorner) {
-  const ReplicationRun run = RunReplicationSeeds({}, 1, 400);
+  const ReplicationRun run = RunReplicationSeeds({}, 1, 250);
   EXPECT_FALSE(run.failed) << "seed " << run.failed_seed << ", "
                            << run.failure.invariant << ": "
                            << run.failure.text;
