@@ -274,8 +274,10 @@ void ZabWorld::HandleForNode(const Event& event) {
       SnapshotArrives(event);
       return;
     case Kind::kSnapshotSent:
+    case Kind::kSnapshotFailed:
       node.core->OnSnapshotSent(MemberId(event.other), event.number,
-                                event.zxid, true);
+                                event.zxid,
+                                event.kind == Kind::kSnapshotSent);
       Drive(event.node);
       return;
     case Kind::kPeerLost:
@@ -578,14 +580,19 @@ void ZabWorld::SendSnapshot(size_t i, const zab::SnapshotSend& request) {
   int64_t took = random_.Exponential(300000, kSnapshotTime, i, ++draws_);
   uint8_t to = static_cast<uint8_t>(request.to.value());
   Trace(i, " streams snapshot ", node.delivered, " to ", +to);
-  bool lost = random_.Chance(0.1, kSnapshotTime, 100 + i, draws_);
+  // The sender may notice that it has failed, or believe that it has not.
+  bool lost =
+      !faults_over_ && random_.Chance(0.1, kSnapshotTime, 100 + i, draws_);
+  bool noticed = lost && random_.Chance(0.5, kSnapshotTime, 200 + i, draws_);
   if (!lost) {
     events_.After(took, Event{Kind::kSnapshotArrives, to,
                               static_cast<uint8_t>(i), nodes_[to].incarnation,
                               request.epoch, node.delivered});
   }
-  events_.After(took, Event{Kind::kSnapshotSent, static_cast<uint8_t>(i), to,
-                            node.incarnation, request.epoch, node.delivered});
+  events_.After(took,
+                Event{noticed ? Kind::kSnapshotFailed : Kind::kSnapshotSent,
+                      static_cast<uint8_t>(i), to, node.incarnation,
+                      request.epoch, node.delivered});
 }
 
 void ZabWorld::SnapshotArrives(const Event& event) {

@@ -76,8 +76,8 @@ class ZabWorld {
  private:
   enum class Kind : uint8_t {
     kTick, kMessage, kSyncEnd, kStart, kCrash, kPause, kCut, kHeal, kPropose,
-    kBarrier, kTrim, kSnapshotArrives, kSnapshotSent, kPeerLost, kResign,
-    kCheckLiveness,
+    kBarrier, kTrim, kSnapshotArrives, kSnapshotSent, kSnapshotFailed, kPeerLost,
+    kResign, kCheckLiveness,
   };
   struct Event {
     Kind kind;
@@ -161,7 +161,7 @@ class ZabWorld {
   std::vector<const ZabImage*> images_;
   std::vector<zab::Message> in_flight_;
   std::vector<uint32_t> free_slots_;
-  uint64_t ordinals_[16] = {};
+  uint64_t ordinals_[32] = {};
   uint64_t draws_ = 0;
   uint64_t proposals_ = 0;
   uint64_t barriers_ = 0;
