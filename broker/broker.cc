@@ -248,14 +248,16 @@ class Broker::Impl {
   const BrokerId id_;
   const Clock* const clock_ = &Clock::Real();
 
-  mutable std::mutex mutex_;  // the next three
+  mutable std::mutex mutex_;  // fatal_, epoch_, serving_
   absl::Status fatal_;
   BrokerEpoch epoch_{-1};
   bool serving_ = false;  // registered, and the controller's snapshot is in
+  // The session that holds the registration; 0 = none.
+  std::atomic<uint64_t> registered_session_{0};
 
   MetricsRegistry metrics_;
+  Timer timer_;  // outlives the executor, whose last tasks may set timers
   Executor executor_;
-  Timer timer_;
   api::ApiMetrics api_metrics_;
 
   std::unique_ptr<LogDirectory> logs_;
@@ -385,6 +387,12 @@ void Broker::Impl::BuildCluster() {
   context_.controller = controller_channel_.get();
   context_.clock = clock_;
   context_.metrics = &api_metrics_;
+  context_.holds_lease = [this] {
+    uint64_t session = registered_session_.load(std::memory_order_relaxed);
+    return session != 0 && session == store_->SessionId() &&
+           clock_->MonotonicMs() - store_->LastContactMs() <
+               store_->SessionTimeoutMs() * 2 / 3;
+  };
   broker_service_ = grpc_door::NewBrokerService(context_);
   controller_service_ = std::make_unique<ControllerService>(controller_.get());
 }
@@ -455,6 +463,7 @@ void Broker::Impl::OnRegistered(BrokerEpoch epoch,
     first = epoch_ == BrokerEpoch(-1);
     epoch_ = epoch;
   }
+  registered_session_ = store_->SessionId();
   cluster_.SetBrokerEpoch(epoch);
   partitions_->SetBrokerEpoch(epoch);
   stream_->SetBrokerEpoch(epoch);
@@ -464,6 +473,7 @@ void Broker::Impl::OnRegistered(BrokerEpoch epoch,
 void Broker::Impl::OnRegistrationLost() {
   LOG(WARNING) << "the coordinator session expired: the cluster has moved this "
                   "broker's leaderships; registering again";
+  registered_session_ = 0;
   stream_->ClearBrokerEpoch();
   std::lock_guard lock(mutex_);
   serving_ = false;

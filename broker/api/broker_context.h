@@ -65,6 +65,10 @@ struct BrokerContext {
   ControllerChannel* controller = nullptr;
   const Clock* clock = nullptr;
   ApiMetrics* metrics = nullptr;
+  // True while the coordinator cannot have expired this broker's session, so
+  // that nobody else leads what it leads
+  // (docs/decisions/0001-sessions-lease-for-weak-acks.md). Cheap.
+  std::function<bool()> holds_lease;
 };
 
 // Who asks, as far as the door knows.

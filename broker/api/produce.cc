@@ -69,6 +69,18 @@ absl::StatusOr<Bytes> BuildBatch(const v1::PartitionProduce& partition,
   return Bytes::FromString(std::move(*batch));
 }
 
+// A leader that may have been replaced without knowing must not acknowledge by
+// itself; with acks=all the followers' fetches speak for it.
+bool MustRefuseWeakAck(const BrokerContext& context, const Partition& partition,
+                       int acks) {
+  return acks != -1 && !context.holds_lease() &&
+         partition.stats().assignment.replicas.size() > 1;
+}
+
+constexpr char kLeaseInDoubt[] =
+    "this broker's session with the coordinator is in doubt: ask for metadata "
+    "again, or use acks=all";
+
 struct Checked {
   ErrorCode error = ErrorCode::NONE;
   std::string message;
@@ -149,6 +161,10 @@ void Produce(const BrokerContext& context, const RequestContext& caller,
       refuse(found.error, found.message);
       continue;
     }
+    if (MustRefuseWeakAck(context, *found.partition, request.acks())) {
+      refuse(ErrorCode::NOT_LEADER_OR_FOLLOWER, kLeaseInDoubt);
+      continue;
+    }
     AppendRequest append;
     append.batch = std::move(checked.batch);
     append.acks = request.acks();
@@ -156,8 +172,15 @@ void Produce(const BrokerContext& context, const RequestContext& caller,
         request.timeout_ms() > 0 ? request.timeout_ms() : kDefaultTimeoutMs;
     int64_t size = append.batch.size();
     found.partition->Append(
-        std::move(append), [pending, result, size](AppendOutcome outcome) {
+        std::move(append),
+        [pending, result, size, acks = request.acks(),
+         partition = found.partition](AppendOutcome outcome) {
           const BrokerContext& context = *pending->context;
+          if (outcome.error == ErrorCode::NONE &&
+              MustRefuseWeakAck(context, *partition, acks)) {
+            outcome.error = ErrorCode::NOT_LEADER_OR_FOLLOWER;
+            outcome.error_message = kLeaseInDoubt;
+          }
           if (outcome.error != ErrorCode::NONE) {
             std::string message = outcome.error_message;
             if (!outcome.record_errors.empty()) {

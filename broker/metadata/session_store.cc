@@ -222,6 +222,16 @@ uint64_t SessionStore::SessionId() const {
   return session == nullptr ? 0 : session->session_id();
 }
 
+int64_t SessionStore::LastContactMs() const {
+  std::shared_ptr<coord::Session> session = impl_->Current();
+  return session == nullptr ? -1 : session->last_contact_ms();
+}
+
+int64_t SessionStore::SessionTimeoutMs() const {
+  std::shared_ptr<coord::Session> session = impl_->Current();
+  return session == nullptr ? 0 : session->session_timeout_ms();
+}
+
 bool SessionStore::Connected() const {
   std::lock_guard<std::mutex> lock(impl_->mutex);
   return impl_->connected;

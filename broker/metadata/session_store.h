@@ -24,6 +24,9 @@ class SessionStore final : public MetadataStore {
   void Call(v1::CoordRequest request, Reply reply) override;
   uint64_t SessionId() const override;
   bool Connected() const override;
+  // As of coord::Session; of the session now in force.
+  int64_t LastContactMs() const;
+  int64_t SessionTimeoutMs() const;
   void AddListener(Listener listener) override;
 
   // Ends the session, so that its ephemerals go at once. `done` runs on the

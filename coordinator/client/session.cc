@@ -72,6 +72,7 @@ class Session::Impl : public std::enable_shared_from_this<Session::Impl> {
 
   std::atomic<uint64_t> session_id{0};
   std::atomic<int64_t> timeout_ms;
+  std::atomic<int64_t> last_contact_ms{-1};
 
  private:
   class Stream;
@@ -300,6 +301,7 @@ void Session::Impl::CarryOut() {
   }
   session_id = core_.session_id();
   timeout_ms = core_.timeout_ms();
+  last_contact_ms = core_.last_contact_ms();
   ArmTimer();
 }
 
@@ -405,6 +407,7 @@ void Session::Close(std::function<void(v1::CoordCode)> done) {
 }
 uint64_t Session::session_id() const { return impl_->session_id; }
 int64_t Session::session_timeout_ms() const { return impl_->timeout_ms; }
+int64_t Session::last_contact_ms() const { return impl_->last_contact_ms; }
 
 void Session::Create(std::string path, std::string data, v1::CreateMode mode,
                      Callback<CreateResult> done) {

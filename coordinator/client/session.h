@@ -128,6 +128,10 @@ class Session {
   uint64_t session_id() const;
   // Negotiated; before the first connection what was asked for.
   int64_t session_timeout_ms() const;
+  // Clock::MonotonicMs at which the newest message was sent that the session has
+  // had an answer to; -1 = none. Until about a session timeout after it the
+  // ensemble cannot have expired the session.
+  int64_t last_contact_ms() const;
 
   void Create(std::string path, std::string data, v1::CreateMode mode,
               Callback<CreateResult> done);

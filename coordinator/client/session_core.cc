@@ -124,6 +124,7 @@ void SessionCore::TryNextServer(int64_t now_ms) {
   stream_ = ++last_stream_;
   attached_ = false;
   opened_ms_ = last_heard_ms_ = now_ms;
+  pings_sent_ms_.clear();
   output_.push_back(OpenStream{stream_, server});
   SessionRequest message;
   v1::ConnectRequest* connect = message.mutable_connect();
@@ -189,6 +190,7 @@ void SessionCore::OnTime(int64_t now_ms) {
     SessionRequest ping;
     ping.mutable_ping();
     SendMessage(std::move(ping), now_ms);
+    pings_sent_ms_.push_back(now_ms);
   }
 }
 
@@ -245,6 +247,11 @@ void SessionCore::OnMessage(StreamId stream,
       if (set_watches_pending_ > 0) --set_watches_pending_;
       return;
     case v1::SessionResponse::kPing:
+      if (!pings_sent_ms_.empty()) {
+        last_contact_ms_ = std::max(last_contact_ms_, pings_sent_ms_.front());
+        pings_sent_ms_.pop_front();
+      }
+      return;
     case v1::SessionResponse::KIND_NOT_SET:
       return;
   }
@@ -265,6 +272,7 @@ void SessionCore::OnConnect(const v1::ConnectResponse& response,
   password_ = response.password();
   timeout_ms_ = std::max<int64_t>(response.timeout_ms(), 1);
   attached_ = true;
+  last_contact_ms_ = std::max(last_contact_ms_, opened_ms_);
   failures_in_a_row_ = 0;
   Become(State::kConnected);
   SendSetWatches(now_ms);
@@ -297,6 +305,7 @@ void SessionCore::OnResponse(uint64_t request_id,
     LoseStream(last_heard_ms_);
     return;
   }
+  last_contact_ms_ = std::max(last_contact_ms_, call.issued_ms);
   Complete complete{call.id, response};
   StripChroot(&complete.response);
   if (call.watcher != kNoWatcher) {

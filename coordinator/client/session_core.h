@@ -100,6 +100,9 @@ class SessionCore {
   State state() const { return state_; }
   uint64_t session_id() const { return session_id_; }
   int64_t timeout_ms() const { return timeout_ms_; }
+  // When the newest message was sent of those that the session has answered, or
+  // an earlier time: the ensemble had not expired the session by then. -1 = none.
+  int64_t last_contact_ms() const { return last_contact_ms_; }
   size_t outstanding() const { return sent_.size() + waiting_.size(); }
   size_t armed_watches() const;
 
@@ -162,6 +165,8 @@ class SessionCore {
   int64_t opened_ms_ = 0;
   int64_t last_sent_ms_ = 0;
   int64_t last_heard_ms_ = 0;
+  int64_t last_contact_ms_ = -1;
+  std::deque<int64_t> pings_sent_ms_;  // not answered yet, on stream_
 
   uint64_t next_request_id_ = 1;
   std::deque<std::pair<uint64_t, PendingCall>> sent_;  // by request id

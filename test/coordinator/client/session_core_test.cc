@@ -333,6 +333,31 @@ TEST_F(SessionCoreTest, APongKeepsTheStream) {
   EXPECT_THAT(Take(), ElementsAre("ping"));
 }
 
+TEST_F(SessionCoreTest, LastContactIsWhenAnAnsweredMessageWasSent) {
+  core_->Start(now_);
+  EXPECT_EQ(core_->last_contact_ms(), -1);
+  Take();
+  Connected();
+  EXPECT_EQ(core_->last_contact_ms(), 1'000);
+  core_->OnTime(now_ + 2'000);  // a ping goes out
+  Create(1, "/a");
+  v1::SessionResponse pong;
+  pong.mutable_ping();
+  // The process slept: the answer is old when it is read.
+  core_->OnMessage(stream_, pong, now_ + 60'000);
+  EXPECT_EQ(core_->last_contact_ms(), 3'000);
+  // An answer that nothing was sent for says nothing, nor does an event.
+  core_->OnMessage(stream_, pong, now_ + 60'001);
+  Event(v1::NODE_CREATED, "/b");
+  EXPECT_EQ(core_->last_contact_ms(), 3'000);
+  now_ = 4'000;
+  Create(2, "/c");
+  Answer(1);
+  EXPECT_EQ(core_->last_contact_ms(), 3'000);
+  Answer(2);
+  EXPECT_EQ(core_->last_contact_ms(), 4'000);
+}
+
 TEST_F(SessionCoreTest, TheNegotiatedTimeoutSetsThePace) {
   core_->Start(now_);
   Connected(7, 600);
