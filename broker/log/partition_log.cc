@@ -478,7 +478,12 @@ absl::Status PartitionLog::AddSegment(Offset base, int64_t now_ms) {
   const std::string path = PathOf(SegmentFileName(base, ".log"));
   ASSIGN_OR_RETURN(std::shared_ptr<File> file,
                    file_system_->Open(path, FileSystem::Mode::kCreate));
-  RETURN_IF_ERROR(file->Truncate(0));
+  if (const absl::Status status = file->Truncate(0); !status.ok()) {
+    // An empty file left here would be taken for the next segment, and what
+    // is appended before it for damage.
+    if (!file_system_->Remove(path).ok()) return MarkFailed(status);
+    return status;
+  }
   auto segment = std::make_shared<Segment>(file_system_, path_, base,
                                            std::move(file));
   segment->StartIndexes();

@@ -78,29 +78,35 @@ absl::Status PartitionLog::FlushSegments(bool with_active) {
       written == view->epochs_ && !folder_changed_) {
     return absl::OkStatus();
   }
-  absl::Status status;
-  for (size_t i = first; status.ok() && i < segments.size(); ++i) {
+  // A view that was cut or deleted meanwhile may miss files: nothing to flush.
+  const auto settle = [&](const absl::Status& status) {
+    return view->Stale() && absl::IsNotFound(status) ? absl::OkStatus() : status;
+  };
+  for (size_t i = first; i < segments.size(); ++i) {
     const bool last = i + 1 == segments.size();
     if (last && !with_active) break;
-    status = segments[i]->file()->Sync();
-    if (status.ok() && !last) {
-      // The published list is const; what is persisted once is not.
-      status = const_cast<Segment&>(*segments[i])
-                   .PersistIndexes(TransactionIndex(
-                       *view, segments[i]->base(), segments[i + 1]->base()));
+    if (const absl::Status status = segments[i]->file()->Sync(); !status.ok()) {
+      return MarkFailed(status);
+    }
+    if (last) break;
+    // What can be written again (a full disk has room later) fails the flush,
+    // not the log. The published list is const; what is persisted once is not.
+    const absl::Status status =
+        const_cast<Segment&>(*segments[i])
+            .PersistIndexes(TransactionIndex(*view, segments[i]->base(),
+                                             segments[i + 1]->base()));
+    if (!status.ok()) return settle(status);
+  }
+  if (written != view->epochs_) {
+    if (const absl::Status status = WriteEpochs(*view->epochs_); !status.ok()) {
+      return settle(status);
     }
   }
-  if (status.ok() && written != view->epochs_) {
-    status = WriteEpochs(*view->epochs_);
-  }
-  if (status.ok() && folder_changed_.exchange(false)) {
-    status = file_system_->SyncDirectory(path_);
-  }
-  if (!status.ok()) {
-    // A view that was cut or deleted meanwhile may miss files; else the disk
-    // has failed, and what it keeps is not known any more.
-    if (view->Stale() && absl::IsNotFound(status)) return absl::OkStatus();
-    return MarkFailed(status);
+  if (folder_changed_.exchange(false)) {
+    if (const absl::Status status = file_system_->SyncDirectory(path_);
+        !status.ok()) {
+      return MarkFailed(status);
+    }
   }
   const std::lock_guard lock(flush_mutex_);
   if (view->Stale()) return absl::OkStatus();

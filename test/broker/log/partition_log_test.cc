@@ -105,6 +105,33 @@ TEST_F(LogTest, AFailedFlushTakesTheLogOfflineAndIsNotTriedAgain) {
   EXPECT_EQ(Append(MakeBatch(3, 6)).error, ErrorCode::KAFKA_STORAGE_ERROR);
 }
 
+TEST_F(LogTest, AFullDiskFailsAFlushOfIndexesButNotTheLog) {
+  options_.segment_bytes = 400;
+  options_.index_interval_bytes = 10;
+  Open();
+  for (int i = 0; i < 8; ++i) ASSERT_TRUE(Append(MakeBatch(1, i)).ok());
+  ASSERT_GT(log_->view()->segment_count(), 1u);
+  disk_.set_capacity(0);
+  EXPECT_TRUE(absl::IsResourceExhausted(log_->Flush()));
+  EXPECT_EQ(log_->recovery_point(), Offset(0));
+  EXPECT_TRUE(log_->failed().ok());
+  disk_.set_capacity(1 << 20);
+  EXPECT_TRUE(log_->Flush().ok());
+  EXPECT_EQ(log_->recovery_point(), Offset(8));
+}
+
+TEST_F(LogTest, ARollThatFailsLeavesNoFileThatWouldBeTakenForASegment) {
+  Open();
+  ASSERT_TRUE(Append(MakeBatch(2)).ok());
+  disk_.FailTruncates(1);
+  EXPECT_FALSE(log_->Roll(kNowMs).ok());
+  ASSERT_TRUE(Append(MakeBatch(2, 2)).ok());
+  ASSERT_TRUE(log_->Flush().ok());
+  ASSERT_NO_FATAL_FAILURE(Open(false, Offset(4)));
+  EXPECT_EQ(log_->end_offset(), Offset(4));
+  EXPECT_EQ(log_->view()->segment_count(), 1u);
+}
+
 TEST_F(LogTest, DamageInAFlushedPartIsRefusedWithFileAndPosition) {
   Open();
   for (int i = 0; i < 5; ++i) ASSERT_TRUE(Append(MakeBatch(2, i * 2)).ok());
