@@ -27,6 +27,11 @@ FollowerStep FollowerState::Decide(
         }
         return step;
       }
+      // The same with all that we have: it may be of another history, which
+      // must not come to light again if this replica leads one day.
+      if (answer.leader_log_start >= log.end && log.start < log.end) {
+        return {Action::kRestartAt, answer.leader_log_start};
+      }
       return {Action::kAppend, {}};
     case ErrorCode::OFFSET_OUT_OF_RANGE:
       // Below the leader's start: what we have is older than anything it

@@ -481,10 +481,9 @@ FollowerStep::Action Impl::CarryOut(const FollowerStep& step,
       break;
     }
     case Action::kRestartAt:
-      LOG(WARNING) << "starting over partition=" << owner_->id()
-                   << " log_end=" << log_->end_offset()
-                   << " at=" << step.offset
-                   << ": the leader keeps nothing older";
+      LOG(INFO) << "starting over partition=" << owner_->id()
+                << " log_end=" << log_->end_offset() << " at=" << step.offset
+                << ": the leader keeps nothing older";
       status = log_->TruncateFullyAndStartAt(step.offset);
       break;
   }

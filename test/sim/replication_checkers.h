@@ -61,7 +61,10 @@ class LogMatching {
                " of epoch " + std::to_string(record.epoch.value()));
     Expect(before == kNoLeaderEpoch || found->second.before == before,
            "LogMatching",
-           "histories differ below offset " + std::to_string(offset.value()));
+           "histories differ below offset " + std::to_string(offset.value()) +
+               " of epoch " + std::to_string(record.epoch.value()) +
+               ": epoch " + std::to_string(before.value()) + " there, " +
+               std::to_string(found->second.before.value()) + " elsewhere");
   }
 
  private:

@@ -220,6 +220,23 @@ TEST(FollowerState, IgnoresAnswersToOlderQuestions) {
   EXPECT_EQ(Decide(answer).action, Action::kIgnore);
 }
 
+TEST(FollowerState, StartsOverWhenTheLeaderKeepsNothingOfWhatItHas) {
+  using Action = FollowerStep::Action;
+  // What lies below the leader's start may be of another history: it must not
+  // come to light again if this replica leads one day.
+  FetchAnswer answer = ToQuestion();
+  answer.leader_log_start = Offset(100);
+  EXPECT_EQ(Decide(answer), (FollowerStep{Action::kRestartAt, Offset(100)}));
+  answer = ToQuestion();
+  answer.leader_log_start = Offset(95);
+  answer.diverging = EpochEndOffset{LeaderEpoch(5), Offset(95)};
+  EXPECT_EQ(Decide(answer), (FollowerStep{Action::kRestartAt, Offset(95)}));
+  // An empty log at that place is as it should be.
+  answer = ToQuestion();
+  answer.leader_log_start = Offset(100);
+  EXPECT_EQ(Decide(answer, /*start=*/100).action, Action::kAppend);
+}
+
 TEST(FollowerState, WaitsStopsOrStartsOverOnErrors) {
   using Action = FollowerStep::Action;
   FetchAnswer answer = ToQuestion();
