@@ -250,6 +250,7 @@ void GroupMember::OnCommit(ErrorCode code, int64_t now_ms) {
 
 void GroupMember::CheckPollInterval(int64_t now_ms) {
   if (state_ != kStable && state_ != kReleasing) return;
+  if (!IsMember()) return;  // gone already
   if (now_ms - last_poll_ms_ <= options_.max_poll_interval_ms) return;
   // The application is stuck: others shall have its partitions.
   Step leave;
@@ -380,7 +381,7 @@ int64_t GroupMember::NextMs() const {
                                           options_.session_timeout_ms + 1
                                     : next_heartbeat_ms_);
   }
-  if (state_ == kStable || state_ == kReleasing) {
+  if (IsMember() && (state_ == kStable || state_ == kReleasing)) {
     next_ms = std::min(next_ms,
                        last_poll_ms_ + options_.max_poll_interval_ms + 1);
   }
