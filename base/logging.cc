@@ -11,4 +11,12 @@ void InitLogging(const char* program, int verbosity) {
   google::InstallFailureSignalHandler();
 }
 
+void InitToolLogging(const char* program, int verbosity) {
+  FLAGS_logtostderr = true;
+  FLAGS_minloglevel =
+      verbosity < 0 ? google::GLOG_ERROR : google::GLOG_INFO;
+  FLAGS_v = verbosity;
+  google::InitGoogleLogging(program);
+}
+
 }  // namespace sillok

@@ -13,6 +13,10 @@ namespace sillok {
 // Call once in main. `verbosity` is glog's -v. Crashes print a stack trace.
 void InitLogging(const char* program, int verbosity);
 
+// For command line tools: only what is worth interrupting for (ERROR), so that
+// libraries do not talk between a tool's own lines. `verbosity` >= 0 shows all.
+void InitToolLogging(const char* program, int verbosity = -1);
+
 }  // namespace sillok
 
 #endif  // SILLOK_BASE_LOGGING_H_

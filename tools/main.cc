@@ -2,9 +2,11 @@
 // clusters.
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 
 #include "CLI/CLI.hpp"
+#include "base/logging.h"
 #include "base/process.h"
 #include "base/rpc/socket_tuning.h"
 #include "base/version.h"
@@ -44,6 +46,8 @@ int UsageLine(const CLI::ParseError& error) {
 
 int Main(int argc, char** argv) {
   TuneAllocator();
+  const char* verbose = std::getenv("SILLOK_LOG_VERBOSITY");
+  InitToolLogging(argv[0], verbose == nullptr ? -1 : std::atoi(verbose));
   rpc::SetTcpCongestion("auto");
   std::signal(SIGPIPE, SIG_IGN);
   Context context;

@@ -115,8 +115,8 @@ void SendOne(client::Producer& producer, const Options& options,
   if (parsed.partition) record.partition = parsed.partition;
   if (options.has_key) record.key = options.key;
   if (parsed.key) record.key = *parsed.key;
-  bool null = options.tombstone && parsed.value.value_or("").empty();
-  if (!null) record.value = parsed.value.value_or("");
+  std::string_view value = parsed.value ? *parsed.value : std::string_view();
+  if (!options.tombstone || !value.empty()) record.value = value;
   record.timestamp_ms = parsed.timestamp_ms;
   for (const auto& [key, value] : headers) record.headers.push_back({key, value});
   for (const auto& [key, value] : parsed.headers) {
