@@ -14,6 +14,7 @@
 #include <variant>
 
 #include "base/clock.h"
+#include "base/rpc/channel.h"
 #include "coordinator/client/session_core.h"
 #include "glog/logging.h"
 #include "proto/coordinator.grpc.pb.h"
@@ -33,18 +34,6 @@ SessionState PublicState(SessionCore::State state) {
       return SessionState::kClosed;
   }
   return SessionState::kConnecting;
-}
-
-// A fresh channel for each attempt: it fails at once when nobody listens,
-// instead of sitting out the backoff of a channel that failed before.
-std::shared_ptr<grpc::Channel> OpenChannel(const std::string& server) {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  arguments.SetMaxReceiveMessageSize(-1);
-  return grpc::CreateCustomChannel(
-      server, grpc::InsecureChannelCredentials(), arguments);
 }
 
 }  // namespace
@@ -125,7 +114,9 @@ class Session::Impl::Stream
          const std::string& server)
       : impl_(std::move(impl)),
         id_(id),
-        channel_(OpenChannel(server)),
+        // A fresh channel for each attempt: it fails at once when nobody
+        // listens, instead of sitting out the backoff of one that failed.
+        channel_(rpc::NewChannel(server)),
         stub_(v1::Coordinator::NewStub(channel_)) {}
 
   // On the strand, all three.

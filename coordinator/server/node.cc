@@ -131,9 +131,9 @@ class Node::Impl {
 
   uint64_t requests_ = 0;
   Zxid trimmed_at_;
-  bool installing_ = false;
   bool failed_ = false;
-  bool stopped_ = false;
+  bool closed_ = false;   // the loop only drains: the store may be gone
+  bool stopped_ = false;  // of the thread that calls Stop
 
   mutable std::mutex facts_mutex_;
   NodeFacts facts_;  // under facts_mutex_
@@ -281,8 +281,9 @@ void Node::Impl::OnPeerMessage(v1::PeerMessage message) {
 
 void Node::Impl::OnTick() {
   Now now = CurrentTime();
-  if (!failed_) member_->Tick(now);
   transport_->OnTick(now.monotonic_ms);
+  if (closed_) return;
+  if (!failed_) member_->Tick(now);
   MaybeTrim();
   UpdateFacts();
 }
@@ -302,7 +303,7 @@ void Node::Impl::MaybeTrim() {
 // --- outputs ---
 
 void Node::Impl::OnTurn() {
-  if (!failed_) CarryOut(member_->TakeOutput(CurrentTime()));
+  if (!failed_ && !closed_) CarryOut(member_->TakeOutput(CurrentTime()));
   transport_->EndTurn();
   client_service_.EndTurn();
 }
@@ -330,7 +331,6 @@ void Node::Impl::Persist(std::vector<zab::Persist> persists) {
   for (zab::Persist& persist : persists) {
     uint64_t token = persist.token;
     std::optional<Zxid> installed = persist.install_snapshot;
-    if (installed.has_value()) installing_ = true;
     store_->Persist(std::move(persist), [this, token,
                                          installed](absl::Status status) {
       loop_->Post([this, token, installed, status = std::move(status)] {
@@ -351,7 +351,6 @@ void Node::Impl::LoadInstalled(Zxid zxid) {
       if (!shared->ok()) return Fatal(shared->status());
       LOG(INFO) << "snapshot installed, zxid=" << zxid
                 << " znodes=" << (**shared)->znodes();
-      installing_ = false;
       trimmed_at_ = zxid;
       member_->OnTreeLoaded(std::move(**shared), CurrentTime());
       peer_service_->SnapshotConsumed();
@@ -462,6 +461,7 @@ void Node::Impl::Stop() {
   client_server_->Shutdown(200);
   RunOnLoop([&] { transport_->Stop(); });
   peer_server_->Shutdown(0);
+  RunOnLoop([&] { closed_ = true; });
   snapshot_sender_.reset();
   bool idle = false;
   while (!idle) {
