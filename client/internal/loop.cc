@@ -14,7 +14,9 @@ class Loop::Wakeup final : public Completion {
  public:
   explicit Wakeup(Loop* loop) : loop_(loop) {}
   void Send() {
-    alarm_.Set(&loop_->queue_, gpr_now(GPR_CLOCK_MONOTONIC),
+    // Long past: "now" would be rounded up to the next millisecond, and waited
+    // for.
+    alarm_.Set(&loop_->queue_, gpr_inf_past(GPR_CLOCK_MONOTONIC),
                static_cast<Completion*>(this));
   }
   void Done(bool) override { loop_->RunPosted(); }
