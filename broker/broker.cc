@@ -248,12 +248,14 @@ class Broker::Impl {
   const BrokerId id_;
   const Clock* const clock_ = &Clock::Real();
 
-  mutable std::mutex mutex_;  // fatal_, epoch_, serving_
+  mutable std::mutex mutex_;  // fatal_, epoch_, serving_, registered_session_
   absl::Status fatal_;
   BrokerEpoch epoch_{-1};
   bool serving_ = false;  // registered, and the controller's snapshot is in
-  // The session that holds the registration; 0 = none.
-  std::atomic<uint64_t> registered_session_{0};
+  uint64_t registered_session_ = 0;  // which holds the registration; 0 = none
+  // The same once the roles of this registration are taken on: what was led
+  // before it may be led by others now.
+  std::atomic<uint64_t> lease_session_{0};
 
   MetricsRegistry metrics_;
   Timer timer_;  // outlives the executor, whose last tasks may set timers
@@ -388,7 +390,7 @@ void Broker::Impl::BuildCluster() {
   context_.clock = clock_;
   context_.metrics = &api_metrics_;
   context_.holds_lease = [this] {
-    uint64_t session = registered_session_.load(std::memory_order_relaxed);
+    uint64_t session = lease_session_.load(std::memory_order_relaxed);
     return session != 0 && session == store_->SessionId() &&
            clock_->MonotonicMs() - store_->LastContactMs() <
                store_->SessionTimeoutMs() * 2 / 3;
@@ -462,8 +464,8 @@ void Broker::Impl::OnRegistered(BrokerEpoch epoch,
     std::lock_guard lock(mutex_);
     first = epoch_ == BrokerEpoch(-1);
     epoch_ = epoch;
+    registered_session_ = store_->SessionId();
   }
-  registered_session_ = store_->SessionId();
   cluster_.SetBrokerEpoch(epoch);
   partitions_->SetBrokerEpoch(epoch);
   stream_->SetBrokerEpoch(epoch);
@@ -473,9 +475,10 @@ void Broker::Impl::OnRegistered(BrokerEpoch epoch,
 void Broker::Impl::OnRegistrationLost() {
   LOG(WARNING) << "the coordinator session expired: the cluster has moved this "
                   "broker's leaderships; registering again";
-  registered_session_ = 0;
+  lease_session_ = 0;
   stream_->ClearBrokerEpoch();
   std::lock_guard lock(mutex_);
+  registered_session_ = 0;
   serving_ = false;
   server_->SetServing(false);
 }
@@ -496,6 +499,7 @@ void Broker::Impl::OnClusterUpdate(const v1::ClusterUpdate& update,
     applied(true);
     if (!snapshot) return;
     std::lock_guard lock(mutex_);
+    lease_session_ = registered_session_;
     if (!serving_) LOG(INFO) << "serving: the controller's snapshot is in";
     serving_ = true;
     server_->SetServing(true);
