@@ -36,6 +36,7 @@
 #include "broker/log/leader_epochs.h"
 #include "broker/log/log_options.h"
 #include "broker/log/log_view.h"
+#include "broker/log/published.h"
 
 namespace sillok {
 
@@ -231,7 +232,7 @@ class PartitionLog {
 
   // Any thread's.
   std::shared_ptr<std::atomic<uint64_t>> generation_;
-  std::atomic<std::shared_ptr<const LogView>> view_;
+  Published<LogView> view_;
   mutable std::mutex flush_mutex_;  // a leaf
   Offset recovery_point_;           // guarded by flush_mutex_
   absl::Status failed_;             // guarded by flush_mutex_

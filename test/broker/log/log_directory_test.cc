@@ -162,10 +162,10 @@ TEST_F(LogDirectoryTest, FoldersThatAreNotOursArePutAside) {
 
 TEST_F(LogDirectoryTest, NamesThatWouldLeaveTheFolderAreRefused) {
   Open();
-  for (const std::string topic :
-       {"", ".", "..", "../x", "a/b", "a b", std::string("a\0b", 3).c_str(),
-        std::string(250, 'a').c_str()}) {
-    if (topic == "a") continue;
+  const std::vector<std::string> bad = {
+      "",    ".",   "..", "../x", "a/b", "a b", std::string("a\0b", 3),
+      std::string(250, 'a')};
+  for (const std::string& topic : bad) {
     EXPECT_FALSE(directory_->CreateLog({topic, 0}, {}).ok()) << topic;
   }
   EXPECT_FALSE(directory_->CreateLog({"t", -1}, {}).ok());
