@@ -1,0 +1,34 @@
+// Bytes to message and back. Defined for every message of messages.h (each
+// family's .cc instantiates its own), pure, callable from any thread.
+#ifndef SILLOK_PROTO_KAFKA_CODEC_H_
+#define SILLOK_PROTO_KAFKA_CODEC_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/bytes.h"
+
+namespace sillok::kafka {
+
+// Reads the message that fills `frame` from `position` to its end; bytes left
+// over are an error. Bytes fields of `out` share the memory of `frame` (they
+// keep all of it alive: copy what is to be kept long). A frame of one piece is
+// read in place, one of several is flattened first.
+// InvalidArgument naming message, version and field: bytes that are no such
+// message, a version outside kInfo, or a message that would decode to more than
+// Reader's memory bound; `out` then holds what was read so far.
+template <typename T>
+absl::Status DecodeMessage(const Bytes& frame, size_t position,
+                           int16_t version, T* out);
+
+// The message's bytes; large Bytes fields are handed through as pieces, not
+// copied. InvalidArgument: version outside kInfo, null where this version has
+// no null, or a text longer than Kafka's 32767.
+template <typename T>
+absl::StatusOr<Bytes> EncodeMessage(const T& message, int16_t version);
+
+}  // namespace sillok::kafka
+
+#endif  // SILLOK_PROTO_KAFKA_CODEC_H_
