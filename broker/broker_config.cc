@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "broker/metadata/topic_config.h"
+#include "coordinator/client/session.h"
 #include "fmt/format.h"
 
 namespace sillok {
@@ -14,9 +15,35 @@ constexpr int64_t kMax32 = std::numeric_limits<int32_t>::max();
 
 std::string CheckListeners(const std::string& text) {
   auto parsed = ParseListeners(text);
-  return parsed.ok() ? ""
-                     : "GRPC://host:port: " +
-                           std::string(parsed.status().message());
+  if (!parsed.ok()) {
+    return "GRPC://host:port: " + std::string(parsed.status().message());
+  }
+  for (const BrokerEndpoint& endpoint : *parsed) {
+    if (endpoint.listener != kGrpcListener) {
+      return fmt::format("GRPC://host:port: this version has no '{}://'",
+                         endpoint.listener);
+    }
+  }
+  return "";
+}
+
+std::string CheckCoordinatorConnect(const std::string& text) {
+  return coord::ParseConnectString(text).ok()
+             ? ""
+             : "host:port,host:port, with or without a /chroot at the end";
+}
+
+// "must be ..." of the topic configuration's own message.
+std::string CheckTopicDefault(const std::string& name,
+                              const std::string& value) {
+  absl::Status status = ValidateTopicConfigValue(name, value);
+  if (status.ok()) return "";
+  std::string text(status.message());
+  constexpr std::string_view kAllowed = "must be ";
+  size_t allowed = text.rfind(kAllowed);
+  return allowed == std::string::npos
+             ? text
+             : text.substr(allowed + kAllowed.size());
 }
 
 std::string CheckHostPort(const std::string& text) {
@@ -29,13 +56,19 @@ void AddIdentity(ConfigSpec* spec) {
             kMax32)
       .Required()
       .String("broker.rack", "", "Where this broker stands; \"\" = not said.")
-      .String("coordinator.connect", "",
-              "The coordinator ensemble: host:port,host:port/chroot.")
+      .Checked("coordinator.connect", "",
+               "The coordinator ensemble: host:port,host:port/chroot.",
+               CheckCoordinatorConnect)
       .Required()
       .Int("zookeeper.session.timeout.ms", 18'000,
            "How long the cluster waits for a silent broker before its "
            "leaderships move.",
            1)
+      .Int("broker.disconnect.timeout.ms", 0,
+           "The same for a broker whose connection broke and that does not "
+           "come back (a killed process; a paused one keeps its connection). "
+           "0 = only the session timeout counts.",
+           0)
       .Checked("listeners", "GRPC://127.0.0.1:9094",
                "Where to listen: NAME://host:port, separated by commas. Names: "
                "GRPC.",
@@ -149,9 +182,7 @@ void AddTopicDefaults(ConfigSpec* spec) {
                   fmt::format("For topics that do not set {}: {}", key.name,
                               key.documentation),
                   [name = std::string(key.name)](const std::string& value) {
-                    absl::Status status = ValidateTopicConfigValue(name, value);
-                    return status.ok() ? std::string()
-                                       : std::string(status.message());
+                    return CheckTopicDefault(name, value);
                   });
   }
 }

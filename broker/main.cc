@@ -81,10 +81,7 @@ int main(int argc, char** argv) {
             << "; " << allocator
             << "; open files limit=" << sillok::RaiseFileLimit();
   auto broker = sillok::Broker::Start(*config);
-  if (!broker.ok()) {
-    LOG(ERROR) << "cannot start: " << broker.status().message();
-    return Fail(broker.status());
-  }
+  if (!broker.ok()) return Fail(broker.status());
   int signal = sillok::WaitForStopSignal();
   absl::Status fatal = (*broker)->fatal();
   if (!fatal.ok()) {

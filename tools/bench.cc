@@ -294,10 +294,10 @@ void RegisterBenchCommands(CLI::App& app, Context& context) {
   CLI::App* produce = bench->add_subcommand("produce", "send records");
   common(produce);
   produce->add_option("-s,--record-size", options->record_size, "bytes of value")
-      ->check(CLI::PositiveNumber)
+      ->check(CheckPositive)
       ->capture_default_str();
   produce->add_option("--rate", options->rate, "records a second; 0 = no limit")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CheckNotNegative);
   produce->add_option("-z,--compression", options->codec)
       ->check(CLI::IsMember({"none", "gzip", "snappy", "lz4", "zstd"}));
   produce->add_option("--acks", options->acks)

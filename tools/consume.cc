@@ -302,7 +302,7 @@ void RegisterConsumeCommand(CLI::App& app, Context& context) {
                       "like '%t-%p@%o %k %v\\n', or json")
       ->capture_default_str();
   consume->add_option("-n,--num", options->count, "stop after so many records")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CheckNotNegative);
   consume->add_flag("-e,--exit", options->exit_at_end,
                     "stop at the end there is now");
   OnRun(consume, context, [&context, options, offset] {

@@ -47,8 +47,12 @@ void Context::Report(const absl::Status& status) {
   if (status.ok()) return;
   std::string text(status.message());
   ErrorCode code = ErrorCodeOf(status);
-  // Every refusal names its code, also one that came as a plain Status.
-  if (text.rfind(ErrorName(code), 0) != 0) text = ErrorName(code) + ": " + text;
+  // Every refusal names its code, also one that came as a plain Status; what has
+  // none (a file, a local cluster) speaks for itself.
+  if (code != ErrorCode::UNKNOWN_SERVER_ERROR &&
+      text.rfind(ErrorName(code), 0) != 0) {
+    text = ErrorName(code) + ": " + text;
+  }
   std::fprintf(stderr, "sillok: %s\n", text.c_str());
   if (exit_code != kExitDone) return;
   bool unreachable = code == ErrorCode::NETWORK_EXCEPTION ||
@@ -60,6 +64,12 @@ void Context::Report(const absl::Status& status) {
   }
 }
 
+void Context::ReportRefusal(const absl::Status& status) {
+  bool first = exit_code == kExitDone;
+  Report(status);
+  if (first && exit_code == kExitUsage) exit_code = kExitRefused;
+}
+
 void Context::UsageError(const std::string& text) {
   std::fprintf(stderr, "sillok: %s\n", text.c_str());
   exit_code = kExitUsage;
@@ -69,6 +79,18 @@ void OnRun(CLI::App* command, Context& context,
            std::function<absl::Status()> run) {
   command->callback(
       [&context, run = std::move(run)] { context.Report(run()); });
+}
+
+std::string CheckNotNegative(const std::string& text) {
+  double number = 0;
+  bool good = CLI::detail::lexical_cast(text, number) && number >= 0;
+  return good ? "" : "'" + text + "' is not allowed; it takes a number from 0 up";
+}
+
+std::string CheckPositive(const std::string& text) {
+  double number = 0;
+  bool good = CLI::detail::lexical_cast(text, number) && number > 0;
+  return good ? "" : "'" + text + "' is not allowed; it takes a number above 0";
 }
 
 void PrintJson(const Json& document) {

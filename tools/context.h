@@ -50,6 +50,9 @@ struct Context {
   // Prints "sillok: CODE: what" to stderr and remembers the exit code (the first
   // failure's). OK changes nothing.
   void Report(const absl::Status& status);
+  // The same for what the cluster itself has answered: it was no usage error,
+  // whatever the code.
+  void ReportRefusal(const absl::Status& status);
   // For wrong arguments that CLI11 cannot see.
   void UsageError(const std::string& text);
 };
@@ -79,6 +82,10 @@ class Table {
 std::string ListOf(const std::vector<int32_t>& numbers);
 // "1.2GiB"
 std::string HumanBytes(int64_t bytes);
+
+// For CLI::Option::check: "" or what is wrong.
+std::string CheckNotNegative(const std::string& text);
+std::string CheckPositive(const std::string& text);
 
 void RegisterTopicCommands(CLI::App& app, Context& context);
 void RegisterClusterCommands(CLI::App& app, Context& context);

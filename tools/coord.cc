@@ -64,6 +64,17 @@ Json StatJson(const v1::Stat& stat) {
           {"num_children", stat.num_children()}};
 }
 
+// What the ensemble would only not find.
+bool IsPath(Context& context, const std::string& path) {
+  bool empty_name = path.find("//") != std::string::npos ||
+                    (path.size() > 1 && path.back() == '/');
+  if (!path.empty() && path.front() == '/' && !empty_name) return true;
+  ReportCode(context, v1::BAD_ARGUMENTS,
+             "'" + path + "' is no path: one begins with / and has no empty "
+             "name in it");
+  return false;
+}
+
 void ListInto(Context& context, coord::BlockingSession& session,
               const std::string& path, bool recursive, Json* names) {
   coord::ChildrenResult result = session.GetChildren(path);
@@ -80,6 +91,7 @@ void ListInto(Context& context, coord::BlockingSession& session,
 }
 
 absl::Status Ls(Context& context, const std::string& path, bool recursive) {
+  if (!IsPath(context, path)) return absl::OkStatus();
   ASSIGN_OR_RETURN(auto session, Connect(context));
   Json names = Json::array();
   ListInto(context, *session, path, recursive, &names);
@@ -92,6 +104,7 @@ absl::Status Ls(Context& context, const std::string& path, bool recursive) {
 }
 
 absl::Status Get(Context& context, const std::string& path) {
+  if (!IsPath(context, path)) return absl::OkStatus();
   ASSIGN_OR_RETURN(auto session, Connect(context));
   coord::GetResult result = session->Get(path);
   ReportCode(context, result.code, path);
@@ -113,6 +126,7 @@ absl::Status Get(Context& context, const std::string& path) {
 }
 
 absl::Status Stat(Context& context, const std::string& path) {
+  if (!IsPath(context, path)) return absl::OkStatus();
   ASSIGN_OR_RETURN(auto session, Connect(context));
   coord::StatResult result = session->Exists(path);
   ReportCode(context, result.code, path);

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 #include "CLI/CLI.hpp"
 #include "base/logging.h"
@@ -27,7 +28,7 @@ void AddGlobalOptions(CLI::App& app, Context& context) {
   app.add_flag("--json", context.json, "print one JSON document");
   app.add_option("--timeout", context.timeout_seconds,
                  "seconds to try for before giving up")
-      ->check(CLI::PositiveNumber)
+      ->check(CheckPositive)
       ->capture_default_str();
   app.add_option("-X", context.overrides, "client setting, key=value")
       ->allow_extra_args(false)
@@ -68,6 +69,11 @@ int Main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::Success& asked) {  // --help, --version
     return app.exit(asked);
+  } catch (const CLI::RequiredError& error) {
+    // A word that no command took is what is wrong, not that none was given.
+    std::vector<std::string> words = app.remaining(/*recurse=*/true);
+    if (words.empty()) return UsageLine(error);
+    return UsageLine(CLI::ExtrasError("sillok", {words.front()}));
   } catch (const CLI::ParseError& error) {
     return UsageLine(error);
   }

@@ -66,7 +66,7 @@ class Tally {
                  {"produced", produced_},
                  {"failed", failed_},
                  {"partitions", partitions}});
-    } else {
+    } else if (produced_ > 0 || failed_ == 0) {
       std::fprintf(stderr, "produced %lld record(s) to %s\n",
                    static_cast<long long>(produced_), topic.c_str());
     }
@@ -198,7 +198,7 @@ void RegisterProduceCommand(CLI::App& app, Context& context) {
       ->check(CLI::IsMember({"none", "gzip", "snappy", "lz4", "zstd"}))
       ->capture_default_str();
   produce->add_option("-p,--partition", options->partition)
-      ->check(CLI::NonNegativeNumber);
+      ->check(CheckNotNegative);
   produce->add_option("--acks", options->acks)
       ->check(CLI::IsMember({"all", "-1", "0", "1"}))
       ->capture_default_str();

@@ -73,7 +73,7 @@ absl::Status Create(Context& context, const CreateOptions& options) {
     bool fine = code == ErrorCode::NONE ||
                 (options.if_not_exists &&
                  code == ErrorCode::TOPIC_ALREADY_EXISTS);
-    if (!fine) context.Report(outcome.status);
+    if (!fine) context.ReportRefusal(outcome.status);
     std::string word = code == ErrorCode::NONE
                            ? (options.dry_run ? "VALID" : "CREATED")
                            : (fine ? "EXISTS" : ErrorName(code));
@@ -227,7 +227,7 @@ absl::Status Delete(Context& context, const std::vector<std::string>& names,
   Table table({"TOPIC", "STATUS"});
   Json document = Json::array();
   for (const client::TopicOutcome& outcome : outcomes) {
-    context.Report(outcome.status);
+    context.ReportRefusal(outcome.status);
     std::string word = outcome.status.ok()
                            ? "DELETED"
                            : ErrorName(ErrorCodeOf(outcome.status));
@@ -252,10 +252,10 @@ void RegisterTopicCommands(CLI::App& app, Context& context) {
   create->add_option("TOPIC", create_options->names)->required();
   create->add_option("-p,--partitions", create_options->partitions,
                      "0 = the cluster's default")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CheckNotNegative);
   create->add_option("-r,--replicas", create_options->replicas,
                      "0 = the cluster's default")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CheckNotNegative);
   create->add_option("-c,--config", create_options->configs, "key=value")
       ->allow_extra_args(false);
   create->add_option("--assign", create_options->assign,

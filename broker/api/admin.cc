@@ -1,8 +1,10 @@
 #include "broker/api/admin.h"
 
+#include <algorithm>
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "broker/metadata/cluster_view.h"
@@ -70,10 +72,52 @@ void DescribeBroker(const BrokerContext& context, const std::string& name,
   }
 }
 
+// Brokers alone make internal topics, with the partitions their settings say;
+// with one deleted the offsets of all groups would be gone.
+void RefuseInternal(const std::string& name, v1::TopicResult* result) {
+  result->set_name(name);
+  result->set_error_code(v1::INVALID_TOPIC_EXCEPTION);
+  result->set_error_message(fmt::format(
+      "'{}' is an internal topic: brokers make it, and it stays", name));
+}
+
+// The answer for all that was asked, with what was refused here in its place.
+template <typename Response, typename Names>
+Response WithRefused(const Names& asked, Response answered) {
+  Response whole;
+  int next = 0;
+  for (const std::string& name : asked) {
+    if (IsInternalTopic(name)) {
+      RefuseInternal(name, whole.add_topics());
+    } else if (next < answered.topics_size()) {
+      *whole.add_topics() = std::move(*answered.mutable_topics(next++));
+    }
+  }
+  return whole;
+}
+
 }  // namespace
 
 void CreateTopics(const BrokerContext& context, v1::CreateTopicsRequest request,
                   Done<v1::CreateTopicsResponse> done) {
+  std::vector<std::string> names;
+  for (const v1::NewTopic& topic : request.topics()) {
+    names.push_back(topic.name());
+  }
+  if (std::any_of(names.begin(), names.end(), IsInternalTopic)) {
+    auto all = std::move(*request.mutable_topics());
+    request.clear_topics();
+    for (v1::NewTopic& topic : all) {
+      if (!IsInternalTopic(topic.name())) {
+        *request.add_topics() = std::move(topic);
+      }
+    }
+    done = [names = std::move(names),
+            done = std::move(done)](v1::CreateTopicsResponse response) {
+      done(WithRefused(names, std::move(response)));
+    };
+    if (request.topics().empty()) return done({});
+  }
   auto asked = request.topics();
   context.controller->CreateTopics(
       std::move(request),
@@ -93,6 +137,19 @@ void CreateTopics(const BrokerContext& context, v1::CreateTopicsRequest request,
 
 void DeleteTopics(const BrokerContext& context, v1::DeleteTopicsRequest request,
                   Done<v1::DeleteTopicsResponse> done) {
+  std::vector<std::string> names(request.names().begin(),
+                                 request.names().end());
+  if (std::any_of(names.begin(), names.end(), IsInternalTopic)) {
+    request.clear_names();
+    for (const std::string& name : names) {
+      if (!IsInternalTopic(name)) request.add_names(name);
+    }
+    done = [names = std::move(names),
+            done = std::move(done)](v1::DeleteTopicsResponse response) {
+      done(WithRefused(names, std::move(response)));
+    };
+    if (request.names().empty()) return done({});
+  }
   auto asked = request.names();
   context.controller->DeleteTopics(
       std::move(request),
