@@ -207,6 +207,7 @@ Session::Impl::Impl(SessionOptions options, Executor* executor, Timer* timer,
         core.servers = options_.servers.size();
         core.chroot = options_.chroot;
         core.session_timeout_ms = options_.session_timeout_ms;
+        core.disconnect_timeout_ms = options_.disconnect_timeout_ms;
         core.max_outstanding = options_.max_outstanding;
         core.backoff_ms = options_.reconnect_backoff_ms;
         core.backoff_max_ms = options_.reconnect_backoff_max_ms;

@@ -36,6 +36,10 @@ struct SessionOptions {
   std::string chroot;
   // Wanted; the ensemble clamps it to 2..20 of its ticks.
   int64_t session_timeout_ms = 18'000;
+  // > 0: the ensemble drops the session this long after its stream broke, if it
+  // is not back on another one, so that the end of this process is noticed at
+  // once. Pings then go three times in that time.
+  int64_t disconnect_timeout_ms = 0;
   // Shown in the log lines of this process; "" = no log lines.
   std::string client_name;
   // Calls that wait for an answer or for a connection. One more fails at once

@@ -132,6 +132,7 @@ void SessionCore::TryNextServer(int64_t now_ms) {
   connect->set_password(password_);
   connect->set_timeout_ms(options_.session_timeout_ms);
   connect->set_last_zxid_seen(last_zxid_);
+  connect->set_disconnect_timeout_ms(options_.disconnect_timeout_ms);
   SendMessage(std::move(message), now_ms);
 }
 
@@ -186,12 +187,21 @@ void SessionCore::OnTime(int64_t now_ms) {
     LoseStream(now_ms);
     return;
   }
-  if (now_ms - last_sent_ms_ >= timeout_ms_ / 3) {
+  if (now_ms - last_sent_ms_ >= ping_interval_ms()) {
     SessionRequest ping;
     ping.mutable_ping();
     SendMessage(std::move(ping), now_ms);
     pings_sent_ms_.push_back(now_ms);
   }
+}
+
+// Three pings in the time after which the ensemble may give the session up.
+int64_t SessionCore::ping_interval_ms() const {
+  int64_t patience = timeout_ms_;
+  if (options_.disconnect_timeout_ms > 0) {
+    patience = std::min(patience, options_.disconnect_timeout_ms);
+  }
+  return std::max<int64_t>(patience / 3, 1);
 }
 
 int64_t SessionCore::next_time_ms() const {
@@ -205,7 +215,7 @@ int64_t SessionCore::next_time_ms() const {
                              1);
   } else if (stream_ != 0) {
     next = std::min(last_heard_ms_ + timeout_ms_ * 2 / 3,
-                    last_sent_ms_ + timeout_ms_ / 3);
+                    last_sent_ms_ + ping_interval_ms());
   }
   if (!waiting_.empty()) {
     next = std::min(next, waiting_.front().issued_ms + timeout_ms_);

@@ -32,6 +32,7 @@ class SessionCore {
     size_t servers = 1;      // they are named by index
     std::string chroot;      // "" or "/a"
     int64_t session_timeout_ms = 18'000;
+    int64_t disconnect_timeout_ms = 0;  // of the ConnectRequest
     size_t max_outstanding = 16'384;
     int64_t backoff_ms = 50;
     int64_t backoff_max_ms = 1'000;
@@ -137,6 +138,7 @@ class SessionCore {
   void SendCall(PendingCall call, int64_t now_ms);
   void SendMessage(v1::SessionRequest message, int64_t now_ms);
   void Become(State state);
+  int64_t ping_interval_ms() const;
 
   std::string ToServer(const std::string& path) const;
   std::string FromServer(const std::string& path) const;

@@ -58,6 +58,10 @@ void Member::OnForward(MemberId from, uint32_t epoch, v1::ForwardBatch batch,
       reply_batches_[from].add_moved_sessions(gone.value());
     }
   }
+  for (const v1::BrokenSession& broken : batch.broken_sessions()) {
+    sequencer_->OnBroken(from, SessionId(broken.session_id()),
+                         broken.disconnect_timeout_ms(), now);
+  }
   for (v1::ForwardRequest& request : *batch.mutable_requests()) {
     sequencer_->Submit(from, std::move(request), now);
   }
@@ -121,6 +125,9 @@ void Member::OnRequest(ConnectionId id, v1::SessionRequest request, Now now) {
 void Member::OnConnect(ConnectionId id, Connection& connection,
                        const v1::ConnectRequest& request, Now now) {
   connection.last_zxid_seen = request.last_zxid_seen();
+  connection.disconnect_timeout_ms =
+      std::clamp<int64_t>(request.disconnect_timeout_ms(), 0,
+                          options_.max_session_timeout_ms);
   if (request.session_id() == 0) {
     if (connection.last_zxid_seen > tree_->applied().value()) {
       return EndStream(id, StreamEnd::kTooNew);
@@ -205,7 +212,28 @@ void Member::Submit(ConnectionId id, TicketInfo info,
   }
 }
 
-void Member::OnDisconnect(ConnectionId id) { Forget(id); }
+void Member::OnDisconnect(ConnectionId id, Now now) {
+  auto it = connections_.find(id);
+  // A connection that this member ended itself is forgotten already, and one
+  // that the session has left for another says nothing of the session.
+  if (it != connections_.end() && serving_ &&
+      it->second.state == Connection::State::kOpen &&
+      it->second.disconnect_timeout_ms > 0) {
+    const SessionId session = it->second.session;
+    const int64_t within_ms = it->second.disconnect_timeout_ms;
+    auto current = by_session_.find(session);
+    if (current == by_session_.end() || current->second != id) {
+      // Another connection of this member has it.
+    } else if (role_.role == zab::Role::kLeading) {
+      sequencer_->OnBroken(self_, session, within_ms, now);
+    } else {
+      v1::BrokenSession* broken = forward_.add_broken_sessions();
+      broken->set_session_id(session.value());
+      broken->set_disconnect_timeout_ms(within_ms);
+    }
+  }
+  Forget(id);
+}
 
 // --- answers ---
 
@@ -446,7 +474,9 @@ MemberOutput Member::TakeOutput(Now now) {
     TakeZabOutput(&output, now);
   }
   if (!loading_ && tree_->has_rows()) output.rows = tree_->TakeRows();
-  if (forward_.requests_size() + forward_.touched_sessions_size() > 0) {
+  if (forward_.requests_size() + forward_.touched_sessions_size() +
+          forward_.broken_sessions_size() >
+      0) {
     output.forwards.emplace_back(role_.leader, std::move(forward_));
     forward_.Clear();
   }

@@ -106,7 +106,7 @@ class Member {
   // --- from clients; ids are the shell's, never used again ---
   void OnConnection(ConnectionId id, Now now);
   void OnRequest(ConnectionId id, v1::SessionRequest request, Now now);
-  void OnDisconnect(ConnectionId id);
+  void OnDisconnect(ConnectionId id, Now now);
   // The stream may be read on. False also when it is over.
   bool WantsRequests(ConnectionId id) const;
 
@@ -151,6 +151,7 @@ class Member {
     // Of the ConnectRequest.
     uint64_t last_zxid_seen = 0;
     std::string password;
+    int64_t disconnect_timeout_ms = 0;
   };
   enum class TicketKind { kRequest, kCreateSession, kAttach, kClose };
   struct TicketInfo {

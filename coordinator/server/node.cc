@@ -234,7 +234,7 @@ void Node::Impl::StartLoop() {
     member_->OnRequest(id, std::move(request), CurrentTime());
   };
   handler.on_disconnect = [this](ConnectionId id) {
-    member_->OnDisconnect(id);
+    member_->OnDisconnect(id, CurrentTime());
   };
   handler.wants_requests = [this](ConnectionId id) {
     return member_->WantsRequests(id);

@@ -165,6 +165,14 @@ std::vector<SessionId> Sequencer::Touch(
   return moved;
 }
 
+void Sequencer::OnBroken(MemberId from, SessionId session, int64_t within_ms,
+                         Now now) {
+  if (!in_term_) return;
+  // A session that has moved on meanwhile is none of `from`'s business.
+  if (tracker_.Check(session, from) != SessionTracker::Verdict::kOk) return;
+  tracker_.ExpireSoon(session, within_ms, now.monotonic_ms);
+}
+
 void Sequencer::OnApplied(Zxid zxid, const v1::Txn& txn,
                           const ApplyResult& result, Now now) {
   if (!in_term_) return;

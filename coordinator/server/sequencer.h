@@ -62,6 +62,8 @@ class Sequencer {
   std::vector<SessionId> Touch(MemberId from,
                                const std::vector<SessionId>& sessions,
                                Now now);
+  // The stream of a session that `from` serves broke; it may be expired soon.
+  void OnBroken(MemberId from, SessionId session, int64_t within_ms, Now now);
   // The tree has applied `txn`.
   void OnApplied(Zxid zxid, const v1::Txn& txn, const ApplyResult& result,
                  Now now);

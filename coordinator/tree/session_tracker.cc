@@ -16,6 +16,7 @@ void SessionTracker::File(SessionId id, Session& session) {
 void SessionTracker::Start(const SessionTable& table, int64_t now_ms) {
   sessions_.clear();
   buckets_.clear();
+  soon_.clear();
   sessions_.reserve(table.size());
   for (const auto& [id, info] : table.all()) {
     Session& session = sessions_[id];
@@ -29,6 +30,7 @@ void SessionTracker::Add(SessionId id, int64_t timeout_ms, MemberId owner,
                          int64_t now_ms) {
   const bool known = sessions_.count(id) != 0;
   Session& session = sessions_[id];
+  DropSoon(id, session);
   session.timeout_ms = timeout_ms;
   session.owner = owner;
   session.deadline_ms = RoundUp(now_ms + timeout_ms);
@@ -38,11 +40,32 @@ void SessionTracker::Add(SessionId id, int64_t timeout_ms, MemberId owner,
   }
 }
 
-void SessionTracker::Remove(SessionId id) { sessions_.erase(id); }
+void SessionTracker::Remove(SessionId id) {
+  auto it = sessions_.find(id);
+  if (it == sessions_.end()) return;
+  DropSoon(id, it->second);
+  sessions_.erase(it);
+}
+
+void SessionTracker::DropSoon(SessionId id, Session& session) {
+  if (!session.soon_ms) return;
+  soon_.erase({*session.soon_ms, id});
+  session.soon_ms.reset();
+}
+
+void SessionTracker::ExpireSoon(SessionId id, int64_t within_ms,
+                                int64_t now_ms) {
+  auto it = sessions_.find(id);
+  if (it == sessions_.end() || it->second.closing) return;
+  DropSoon(id, it->second);
+  it->second.soon_ms = now_ms + within_ms;
+  soon_.emplace(*it->second.soon_ms, id);
+}
 
 bool SessionTracker::Touch(SessionId id, int64_t now_ms) {
   auto it = sessions_.find(id);
   if (it == sessions_.end() || it->second.closing) return false;
+  DropSoon(id, it->second);
   it->second.deadline_ms = RoundUp(now_ms + it->second.timeout_ms);
   return true;
 }
@@ -63,7 +86,9 @@ SessionTracker::Verdict SessionTracker::Check(SessionId id, MemberId member) {
 
 void SessionTracker::MarkClosing(SessionId id) {
   auto it = sessions_.find(id);
-  if (it != sessions_.end()) it->second.closing = true;
+  if (it == sessions_.end()) return;
+  DropSoon(id, it->second);
+  it->second.closing = true;
 }
 
 void SessionTracker::Reopen(SessionId id, int64_t now_ms) {
@@ -81,6 +106,11 @@ bool SessionTracker::IsClosing(SessionId id) const {
 
 std::vector<SessionId> SessionTracker::Expire(int64_t now_ms) {
   std::vector<SessionId> expired;
+  while (!soon_.empty() && soon_.begin()->first <= now_ms) {
+    const SessionId id = soon_.begin()->second;
+    MarkClosing(id);  // takes it out of soon_
+    expired.push_back(id);
+  }
   while (!buckets_.empty() && buckets_.begin()->first <= now_ms) {
     const auto bucket = buckets_.extract(buckets_.begin());
     for (SessionId id : bucket.mapped()) {
@@ -92,7 +122,7 @@ std::vector<SessionId> SessionTracker::Expire(int64_t now_ms) {
         File(id, session);
         continue;
       }
-      session.closing = true;
+      MarkClosing(id);
       expired.push_back(id);
     }
   }
@@ -100,8 +130,12 @@ std::vector<SessionId> SessionTracker::Expire(int64_t now_ms) {
 }
 
 std::optional<int64_t> SessionTracker::NextDeadlineMs() const {
-  if (buckets_.empty()) return std::nullopt;
-  return buckets_.begin()->first;
+  std::optional<int64_t> next;
+  if (!buckets_.empty()) next = buckets_.begin()->first;
+  if (!soon_.empty() && (!next || soon_.begin()->first < *next)) {
+    next = soon_.begin()->first;
+  }
+  return next;
 }
 
 }  // namespace sillok

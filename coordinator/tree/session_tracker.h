@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
@@ -44,6 +46,9 @@ class SessionTracker {
 
   // A sign of life. False when the session is unknown or closing.
   bool Touch(SessionId session, int64_t now_ms);
+  // The session's connection broke: it expires at `now_ms + within_ms` unless a
+  // touch comes before, or by its timeout if that is sooner.
+  void ExpireSoon(SessionId session, int64_t within_ms, int64_t now_ms);
   // Makes `member` the owner (re-attach) and touches. False as above.
   bool Claim(SessionId session, MemberId member, int64_t now_ms);
   // A session nobody claimed yet (after a change of leader) takes the asking
@@ -74,16 +79,20 @@ class SessionTracker {
     int64_t bucket_ms = 0;
     std::optional<MemberId> owner;
     bool closing = false;
+    std::optional<int64_t> soon_ms;  // filed in soon_ under this
   };
 
   int64_t RoundUp(int64_t ms) const;
   void File(SessionId id, Session& session);
+  void DropSoon(SessionId id, Session& session);
 
   const int64_t tick_ms_;
   std::unordered_map<SessionId, Session> sessions_;
   // Sessions by bucket. An id may be stale (removed, or filed elsewhere since);
   // it counts only in the bucket its session names.
   std::map<int64_t, std::vector<SessionId>> buckets_;
+  // Sessions whose connection broke, by the exact time they expire at.
+  std::set<std::pair<int64_t, SessionId>> soon_;
 };
 
 }  // namespace sillok

@@ -358,6 +358,25 @@ TEST_F(SessionCoreTest, LastContactIsWhenAnAnsweredMessageWasSent) {
   EXPECT_EQ(core_->last_contact_ms(), 4'000);
 }
 
+TEST_F(SessionCoreTest, AShortDisconnectTimeoutIsAskedForAndPingedAt) {
+  SessionCore::Options options;
+  options.disconnect_timeout_ms = 900;
+  Make(options);
+  core_->Start(now_);
+  for (const SessionCore::Action& action : core_->TakeOutput()) {
+    if (auto* open = std::get_if<SessionCore::OpenStream>(&action)) {
+      stream_ = open->stream;
+    } else if (auto* send = std::get_if<SessionCore::Send>(&action)) {
+      EXPECT_EQ(send->message.connect().disconnect_timeout_ms(), 900);
+    }
+  }
+  Connected();
+  Take();
+  EXPECT_EQ(core_->next_time_ms(), now_ + 300);
+  core_->OnTime(now_ + 300);
+  EXPECT_THAT(Take(), ElementsAre("ping"));
+}
+
 TEST_F(SessionCoreTest, TheNegotiatedTimeoutSetsThePace) {
   core_->Start(now_);
   Connected(7, 600);

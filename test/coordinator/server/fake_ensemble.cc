@@ -123,6 +123,7 @@ void FakeEnsemble::SendConnect(FakeClient* client, uint64_t session,
   request.mutable_connect()->set_password(password);
   request.mutable_connect()->set_timeout_ms(timeout_ms);
   request.mutable_connect()->set_last_zxid_seen(last_zxid);
+  request.mutable_connect()->set_disconnect_timeout_ms(disconnect_timeout_ms_);
   SendRaw(client, std::move(request));
 }
 
@@ -176,7 +177,7 @@ void FakeEnsemble::Ping(FakeClient* client) {
 void FakeEnsemble::Drop(FakeClient* client) {
   client->end = StreamEnd::kDone;
   if (running(client->member)) {
-    members_.at(client->member)->OnDisconnect(client->id);
+    members_.at(client->member)->OnDisconnect(client->id, now_);
   }
 }
 

@@ -100,6 +100,8 @@ class FakeEnsemble {
   FakeClient* Open(int member);
   // Connects with a new session; runs.
   FakeClient* Connect(int member, int64_t timeout_ms = 1'000);
+  // What clients ask for from now on when they connect.
+  void set_disconnect_timeout_ms(int64_t ms) { disconnect_timeout_ms_ = ms; }
   // With the session of `old`; runs.
   FakeClient* Reattach(const FakeClient& old, int member);
   void SendConnect(FakeClient* client, uint64_t session,
@@ -143,6 +145,7 @@ class FakeEnsemble {
   bool hold_replies_ = false;
   std::map<ConnectionId, std::unique_ptr<FakeClient>> clients_;
   uint64_t last_connection_ = 0;
+  int64_t disconnect_timeout_ms_ = 0;
   uint64_t incarnation_ = 0;
 };
 

@@ -231,6 +231,49 @@ TEST_F(MemberTest, ASilentSessionExpiresAndItsEphemeralsVanishEverywhere) {
   EXPECT_EQ(back->end, StreamEnd::kSessionGone);
 }
 
+TEST_F(MemberTest, ABrokenStreamEndsTheSessionsThatAskedForIt) {
+  for (int member : {follower_, leader_}) {
+    ensemble_.set_disconnect_timeout_ms(600);
+    FakeClient* hasty = ensemble_.Connect(member, 4'000);
+    ensemble_.set_disconnect_timeout_ms(0);
+    FakeClient* patient = ensemble_.Connect(member, 4'000);
+    ensemble_.Call(hasty, Create("/hasty", "", v1::EPHEMERAL));
+    ensemble_.Call(patient, Create("/patient", "", v1::EPHEMERAL));
+    ensemble_.Drop(hasty);
+    ensemble_.Drop(patient);
+    ensemble_.Advance(300);
+    EXPECT_EQ(ensemble_.member(leader_).tree().Exists("/hasty", nullptr),
+              v1::OK);
+    ensemble_.Advance(600);
+    EXPECT_EQ(ensemble_.member(leader_).tree().Exists("/hasty", nullptr),
+              v1::NO_NODE);
+    EXPECT_EQ(ensemble_.member(leader_).tree().Exists("/patient", nullptr),
+              v1::OK);
+    FakeClient* back = ensemble_.Reattach(*patient, other_);
+    ensemble_.Call(back, Delete("/patient"));
+  }
+}
+
+TEST_F(MemberTest, ASessionThatComesBackInTimeOutlivesItsBrokenStream) {
+  ensemble_.set_disconnect_timeout_ms(300);
+  FakeClient* client = ensemble_.Connect(follower_, 4'000);
+  ensemble_.Call(client, Create("/e", "", v1::EPHEMERAL));
+  ensemble_.Drop(client);
+  ensemble_.Advance(100);
+  FakeClient* moved = ensemble_.Reattach(*client, other_);
+  ensemble_.Advance(1'000);
+  EXPECT_EQ(ensemble_.member(leader_).tree().Exists("/e", nullptr), v1::OK);
+  // Attached elsewhere before the old stream is known to be broken.
+  FakeClient* again = ensemble_.Reattach(*moved, follower_);
+  ensemble_.Drop(moved);
+  ensemble_.Advance(1'000);
+  EXPECT_EQ(ensemble_.member(leader_).tree().Exists("/e", nullptr), v1::OK);
+  ensemble_.Drop(again);
+  ensemble_.Advance(600);
+  EXPECT_EQ(ensemble_.member(leader_).tree().Exists("/e", nullptr),
+            v1::NO_NODE);
+}
+
 TEST_F(MemberTest, PingsThroughAFollowerKeepASessionAlive) {
   FakeClient* client = ensemble_.Connect(follower_, 400);
   ensemble_.Call(client, Create("/e", "", v1::EPHEMERAL));

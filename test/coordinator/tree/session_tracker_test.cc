@@ -35,6 +35,30 @@ TEST(SessionTrackerTest, ATouchGivesTheWholeTimeoutAgain) {
   EXPECT_FALSE(tracker.Touch(SessionId(1), 20'000));
 }
 
+TEST(SessionTrackerTest, ABrokenSessionExpiresSoonUnlessItIsTouched) {
+  SessionTracker tracker(100);
+  for (uint64_t id : {1, 2, 3}) {
+    tracker.Add(SessionId(id), 5'000, MemberId(1), 1'000);
+    tracker.ExpireSoon(SessionId(id), 50, 1'000);
+  }
+  tracker.Touch(SessionId(2), 1'010);
+  tracker.Remove(SessionId(3));
+  EXPECT_EQ(tracker.NextDeadlineMs(), 1'050);
+  EXPECT_TRUE(tracker.Expire(1'049).empty());
+  EXPECT_EQ(tracker.Expire(1'050), Ids{SessionId(1)});
+  EXPECT_FALSE(tracker.Touch(SessionId(1), 1'060));
+  EXPECT_TRUE(tracker.Expire(6'000).empty());
+  EXPECT_EQ(tracker.Expire(7'000), Ids{SessionId(2)});
+}
+
+TEST(SessionTrackerTest, ABrokenSessionNeverOutlivesItsTimeout) {
+  SessionTracker tracker(100);
+  tracker.Add(SessionId(1), 1'000, MemberId(1), 0);
+  tracker.ExpireSoon(SessionId(1), 50'000, 0);
+  EXPECT_EQ(tracker.Expire(1'100), Ids{SessionId(1)});
+  EXPECT_TRUE(tracker.Expire(60'000).empty());
+}
+
 TEST(SessionTrackerTest, AnExpiredSessionIsReportedOnce) {
   SessionTracker tracker(100);
   tracker.Add(SessionId(1), 1000, kMember, 0);
