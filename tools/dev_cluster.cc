@@ -266,6 +266,7 @@ std::string DevCluster::NodeConfig(const DevNode& node) const {
   text += fmt::format(
       "broker.id={}\nlog.dirs={}\nlisteners=GRPC://{}\nhttp.listen={}\n"
       "coordinator.connect={}\nzookeeper.session.timeout.ms=6000\n"
+      "broker.disconnect.timeout.ms=1000\n"
       "default.replication.factor={}\nnum.partitions=1\n",
       node.id, node.data_path(), node.grpc_address(), node.http_address(),
       CoordinatorAddresses(), std::min(3, spec_.brokers));
