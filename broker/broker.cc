@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <future>
+#include <map>
 #include <mutex>
 #include <random>
 #include <string>
@@ -47,6 +49,7 @@ namespace {
 
 constexpr char kOffsetsTopic[] = "__consumer_offsets";
 constexpr int64_t kShutdownStepMs = 5'000;
+constexpr int64_t kStepBackAgainMs = 5'000;
 
 // 16 random bytes in 22 characters, as Kafka writes cluster ids.
 std::string RandomUuid() {
@@ -240,6 +243,11 @@ class Broker::Impl {
   void OnRoleChange(const std::shared_ptr<Partition>& partition,
                     ReplicaRole role, LeaderEpoch epoch);
   void HandLeadershipsOver();
+  void OnLogFailed(const TopicPartition& partition, const absl::Status& status);
+  void OnWriteTrouble(const TopicPartition& partition, const std::string& why);
+  // While the disk fails: others shall lead. Asks now, and again until nothing
+  // is left to hand over.
+  void StepBack();
   absl::Status Health() const;
   // Ends the process in order; the first reason counts.
   void Die(absl::Status why);
@@ -256,6 +264,15 @@ class Broker::Impl {
   // The same once the roles of this registration are taken on: what was led
   // before it may be led by others now.
   std::atomic<uint64_t> lease_session_{0};
+
+  // What the disk does to us. Held also while StepBack calls the controller's
+  // channel (whose callback takes no lock): once `stopping_` is set, nobody is
+  // in there any more.
+  mutable std::mutex trouble_mutex_;
+  std::map<TopicPartition, std::string> trouble_;  // writes fail, and why
+  bool log_lost_ = false;  // a log has failed for good
+  bool stepping_back_ = false;
+  bool stopping_ = false;
 
   MetricsRegistry metrics_;
   Timer timer_;  // outlives the executor, whose last tasks may set timers
@@ -326,6 +343,8 @@ absl::Status Broker::Impl::ConnectCoordinator() {
                    coord::ParseConnectString(
                        config_.GetString("coordinator.connect")));
   options.session_timeout_ms = config_.GetInt("zookeeper.session.timeout.ms");
+  options.disconnect_timeout_ms =
+      config_.GetInt("broker.disconnect.timeout.ms");
   options.client_name = fmt::format("broker-{}", id_.value());
   store_ = std::make_unique<SessionStore>(options, &executor_, &timer_);
   finder_ = std::make_unique<ControllerFinder>(store_.get(), &executor_, &timer_);
@@ -350,6 +369,14 @@ void Broker::Impl::BuildReplication() {
   environment.settings = [broker = ConfigValues(config_)](
                              const std::string&, const ConfigMap& topic) {
     return SettingsOf(topic, broker);
+  };
+  environment.on_log_failed = [this](const TopicPartition& partition,
+                                     const absl::Status& status) {
+    OnLogFailed(partition, status);
+  };
+  environment.on_write_trouble = [this](const TopicPartition& partition,
+                                        const std::string& why) {
+    OnWriteTrouble(partition, why);
   };
   environment.on_deleted = [this](const v1::DeletedReplica& deleted) {
     stream_->ReportDeleted({deleted});
@@ -389,11 +416,13 @@ void Broker::Impl::BuildCluster() {
   context_.controller = controller_channel_.get();
   context_.clock = clock_;
   context_.metrics = &api_metrics_;
-  context_.holds_lease = [this] {
+  const int64_t disconnect = config_.GetInt("broker.disconnect.timeout.ms");
+  context_.holds_lease = [this, disconnect] {
+    int64_t patience = store_->SessionTimeoutMs();
+    if (disconnect > 0) patience = std::min(patience, disconnect);
     uint64_t session = lease_session_.load(std::memory_order_relaxed);
     return session != 0 && session == store_->SessionId() &&
-           clock_->MonotonicMs() - store_->LastContactMs() <
-               store_->SessionTimeoutMs() * 2 / 3;
+           clock_->MonotonicMs() - store_->LastContactMs() < patience * 2 / 3;
   };
   broker_service_ = grpc_door::NewBrokerService(context_);
   controller_service_ = std::make_unique<ControllerService>(controller_.get());
@@ -466,9 +495,15 @@ void Broker::Impl::OnRegistered(BrokerEpoch epoch,
     epoch_ = epoch;
     registered_session_ = store_->SessionId();
   }
+  {
+    // A new registration: the controller knows nothing of our disk.
+    std::lock_guard lock(trouble_mutex_);
+    stepping_back_ = false;
+  }
   cluster_.SetBrokerEpoch(epoch);
   partitions_->SetBrokerEpoch(epoch);
   stream_->SetBrokerEpoch(epoch);
+  StepBack();  // if the disk fails; the controller forgets with the old epoch
   if (first) controller_->Start();
 }
 
@@ -530,6 +565,15 @@ absl::Status Broker::Impl::Health() const {
     }
   }
   if (absl::Status failed = logs_->failed(); !failed.ok()) return failed;
+  {
+    std::lock_guard lock(trouble_mutex_);
+    if (!trouble_.empty()) {
+      const auto& [partition, why] = *trouble_.begin();
+      return absl::UnavailableError(fmt::format(
+          "{} replicas cannot be written, among them {}: {}", trouble_.size(),
+          partition.ToString(), why));
+    }
+  }
   PartitionTable::Stats stats = partitions_->stats();
   if (stats.offline > 0) {
     return absl::UnavailableError(fmt::format(
@@ -599,6 +643,69 @@ void Broker::Impl::AddMetrics() {
       Kind::kGauge, [=] { return disk().total_bytes; });
 }
 
+void Broker::Impl::OnLogFailed(const TopicPartition& partition,
+                               const absl::Status& status) {
+  LOG(ERROR) << "replica lost until the next start: partition=" << partition
+             << " reason=" << status.message();
+  {
+    std::lock_guard lock(trouble_mutex_);
+    log_lost_ = true;
+  }
+  StepBack();
+}
+
+void Broker::Impl::OnWriteTrouble(const TopicPartition& partition,
+                                  const std::string& why) {
+  size_t left = 0;
+  {
+    std::lock_guard lock(trouble_mutex_);
+    if (why.empty()) {
+      trouble_.erase(partition);
+    } else {
+      trouble_[partition] = why;
+    }
+    left = trouble_.size();
+  }
+  if (!why.empty()) {
+    LOG(ERROR) << "replica cannot be written: partition=" << partition
+               << " reason=" << why;
+    return StepBack();
+  }
+  LOG(WARNING) << "replica can be written again: partition=" << partition
+               << " others that cannot=" << left
+               << "; the broker leads and is in sync again after a restart";
+}
+
+// One folder holds all replicas: where one cannot be written, none is safe. The
+// controller keeps a broker that has stepped back out of leaderships and in-sync
+// sets until it registers again.
+void Broker::Impl::StepBack() {
+  v1::ControlledShutdownRequest request;
+  request.set_broker_id(id_.value());
+  {
+    std::lock_guard lock(mutex_);
+    request.set_broker_epoch(epoch_.value());
+  }
+  std::lock_guard lock(trouble_mutex_);
+  if (stopping_ || (trouble_.empty() && !log_lost_)) return;
+  if (std::exchange(stepping_back_, true)) return;
+  controller_channel_->ControlledShutdown(
+      request, kShutdownStepMs,
+      [this](absl::StatusOr<v1::ControlledShutdownResponse> response) {
+        bool asked = response.ok() && response->error_code() == v1::NONE;
+        if (asked) {
+          LOG(WARNING) << "stepped back from leading: partitions still led="
+                       << response->remaining();
+        }
+        if (asked && response->remaining() == 0) return;
+        timer_.After(kStepBackAgainMs, [this] {
+          std::lock_guard lock(trouble_mutex_);
+          stepping_back_ = false;
+          if (!stopping_) executor_.Post([this] { StepBack(); });
+        });
+      });
+}
+
 // Asks the controller to move what this broker leads, a few times.
 void Broker::Impl::HandLeadershipsOver() {
   BrokerEpoch epoch;
@@ -636,6 +743,10 @@ void Broker::Impl::HandLeadershipsOver() {
 
 void Broker::Impl::Stop() {
   if (std::exchange(stopped_, true)) return;
+  {
+    std::lock_guard lock(trouble_mutex_);
+    stopping_ = true;
+  }
   HandLeadershipsOver();
   if (server_ != nullptr) server_->SetServing(false);
   if (controller_ != nullptr) {

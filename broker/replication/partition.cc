@@ -225,12 +225,15 @@ void Impl::Append(AppendRequest request,
   outcome.record_errors = std::move(result.record_errors);
   outcome.log_start_offset = result.log_start;
   if (!result.ok()) {
+    const std::string why = outcome.error_message;
     done(std::move(outcome));
+    NoteWrite(result.error, why);
     if (const absl::Status failed = log_->failed(); !failed.ok()) {
       OnLogFailed(failed);
     }
     return;
   }
+  NoteWrite(ErrorCode::NONE, "");
   outcome.base_offset = result.base_offset;
   outcome.last_offset = result.last_offset;
   outcome.log_append_time_ms = result.log_append_time_ms;
@@ -424,6 +427,17 @@ void Impl::OnLogFailed(const absl::Status& status) {
   }
 }
 
+void Impl::NoteWrite(ErrorCode error, const std::string& message) {
+  const bool good = error == ErrorCode::NONE;
+  // What the log refuses for its content says nothing of the disk.
+  if (!good && error != ErrorCode::KAFKA_STORAGE_ERROR) return;
+  if (log_failed_ || good == !write_trouble_) return;
+  write_trouble_ = !good;
+  if (environment_.on_write_trouble) {
+    environment_.on_write_trouble(owner_->id(), message);
+  }
+}
+
 // ---- follower
 
 void Impl::OnFetched(ReplicaFetchResult result, Next next) {
@@ -509,6 +523,7 @@ FollowerStep::Action Impl::AppendFetched(const ReplicaFetchResult& result) {
       OnLogFailed(failed);
       return Action::kStop;
     }
+    NoteWrite(appended.error, appended.message);
     if (!appended.ok()) {
       // A damaged answer: what was good of it is kept, the rest asked anew.
       LOG(WARNING) << "fetched batches refused partition=" << owner_->id()

@@ -186,6 +186,12 @@ class Partition : public std::enable_shared_from_this<Partition> {
     std::function<void(const TopicPartition& partition,
                        const absl::Status& status)>
         on_log_failed;
+    // A write to the log failed and was taken back (a full disk), after one that
+    // did not; or, with an empty `why`, one worked again. On the strand. May be
+    // null.
+    std::function<void(const TopicPartition& partition,
+                       const std::string& why)>
+        on_write_trouble;
   };
 
   // `log` is this partition's until Stop is done, and outlives that.

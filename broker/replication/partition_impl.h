@@ -107,6 +107,8 @@ class Partition::Impl {
   void MaybeFlushInBackground();
   // The log does not write any more: out of service until the process restarts.
   void OnLogFailed(const absl::Status& status);
+  // After an append to the log.
+  void NoteWrite(ErrorCode error, const std::string& message);
   void MaybeFinishStop();
 
   std::shared_ptr<Partition> Self() { return owner_->shared_from_this(); }
@@ -133,6 +135,7 @@ class Partition::Impl {
   Timer::Id flush_timer_ = Timer::kNone;
   bool stopping_ = false;
   bool log_failed_ = false;
+  bool write_trouble_ = false;
   std::function<void()> stopped_;
 
   std::atomic<uint64_t> next_wait_id_{1};

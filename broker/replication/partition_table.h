@@ -78,6 +78,11 @@ class PartitionTable {
     std::function<void(const TopicPartition& partition,
                        const absl::Status& status)>
         on_log_failed;
+    // Writes of a replica's log fail and are taken back (a full disk); with an
+    // empty `why` they work again. Once for each change. May be null.
+    std::function<void(const TopicPartition& partition,
+                       const std::string& why)>
+        on_write_trouble;
     // Deletions that were carried out, for the next BrokerReport. May be null.
     std::function<void(const v1::DeletedReplica& deleted)> on_deleted;
   };

@@ -270,6 +270,7 @@ Partition::Environment Impl::MakePartitionEnvironment() {
         }
       };
   environment.on_log_failed = environment_.on_log_failed;
+  environment.on_write_trouble = environment_.on_write_trouble;
   return environment;
 }
 
