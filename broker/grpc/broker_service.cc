@@ -65,15 +65,6 @@ grpc::Status ToGrpc(const absl::Status& status) {
                       std::string(status.message()));
 }
 
-// Answers a unary call from whichever thread the handler calls back on.
-template <typename Response>
-api::Done<Response> Reply(ServerUnaryReactor* reactor, Response* response) {
-  return [reactor, response](Response answer) {
-    *response = std::move(answer);
-    reactor->Finish(grpc::Status::OK);
-  };
-}
-
 class BrokerService final : public Base {
  public:
   explicit BrokerService(const api::BrokerContext& context)
@@ -168,90 +159,90 @@ class BrokerService final : public Base {
   ServerUnaryReactor* Metadata(CallbackServerContext* call,
                                const v1::MetadataRequest* request,
                                v1::MetadataResponse* response) override {
-    ServerUnaryReactor* reactor = call->DefaultReactor();
-    api::Metadata(context_, *request, Reply(reactor, response));
-    return reactor;
+    return Later(call, response, [&](auto done) {
+      api::Metadata(context_, *request, std::move(done));
+    });
   }
   ServerUnaryReactor* FindCoordinator(
       CallbackServerContext* call, const v1::FindCoordinatorRequest* request,
       v1::FindCoordinatorResponse* response) override {
-    ServerUnaryReactor* reactor = call->DefaultReactor();
-    api::FindCoordinator(context_, *request, Reply(reactor, response));
-    return reactor;
+    return Later(call, response, [&](auto done) {
+      api::FindCoordinator(context_, *request, std::move(done));
+    });
   }
 
   ServerUnaryReactor* JoinGroup(CallbackServerContext* call,
                                 const v1::JoinGroupRequest* request,
                                 v1::JoinGroupResponse* response) override {
-    ServerUnaryReactor* reactor = call->DefaultReactor();
     GroupCaller caller;
     caller.client_host = ClientHost(*call);
-    context_.groups->Join(*request, caller, Reply(reactor, response));
-    return reactor;
+    return Later(call, response, [&](auto done) {
+      context_.groups->Join(*request, std::move(caller), std::move(done));
+    });
   }
   ServerUnaryReactor* SyncGroup(CallbackServerContext* call,
                                 const v1::SyncGroupRequest* request,
                                 v1::SyncGroupResponse* response) override {
-    ServerUnaryReactor* reactor = call->DefaultReactor();
-    context_.groups->Sync(*request, Reply(reactor, response));
-    return reactor;
+    return Later(call, response, [&](auto done) {
+      context_.groups->Sync(*request, std::move(done));
+    });
   }
   ServerUnaryReactor* Heartbeat(CallbackServerContext* call,
                                 const v1::HeartbeatRequest* request,
                                 v1::HeartbeatResponse* response) override {
-    ServerUnaryReactor* reactor = call->DefaultReactor();
-    context_.groups->Heartbeat(*request, Reply(reactor, response));
-    return reactor;
+    return Later(call, response, [&](auto done) {
+      context_.groups->Heartbeat(*request, std::move(done));
+    });
   }
   ServerUnaryReactor* LeaveGroup(CallbackServerContext* call,
                                  const v1::LeaveGroupRequest* request,
                                  v1::LeaveGroupResponse* response) override {
-    ServerUnaryReactor* reactor = call->DefaultReactor();
-    context_.groups->Leave(*request, Reply(reactor, response));
-    return reactor;
+    return Later(call, response, [&](auto done) {
+      context_.groups->Leave(*request, std::move(done));
+    });
   }
   ServerUnaryReactor* OffsetCommit(
       CallbackServerContext* call, const v1::OffsetCommitRequest* request,
       v1::OffsetCommitResponse* response) override {
-    ServerUnaryReactor* reactor = call->DefaultReactor();
-    context_.groups->Commit(*request, Reply(reactor, response));
-    return reactor;
+    return Later(call, response, [&](auto done) {
+      context_.groups->Commit(*request, std::move(done));
+    });
   }
   ServerUnaryReactor* OffsetFetch(CallbackServerContext* call,
                                   const v1::OffsetFetchRequest* request,
                                   v1::OffsetFetchResponse* response) override {
-    ServerUnaryReactor* reactor = call->DefaultReactor();
-    context_.groups->FetchOffsets(*request, Reply(reactor, response));
-    return reactor;
+    return Later(call, response, [&](auto done) {
+      context_.groups->FetchOffsets(*request, std::move(done));
+    });
   }
   ServerUnaryReactor* ListGroups(CallbackServerContext* call,
                                  const v1::ListGroupsRequest* request,
                                  v1::ListGroupsResponse* response) override {
-    ServerUnaryReactor* reactor = call->DefaultReactor();
-    context_.groups->List(*request, Reply(reactor, response));
-    return reactor;
+    return Later(call, response, [&](auto done) {
+      context_.groups->List(*request, std::move(done));
+    });
   }
   ServerUnaryReactor* DescribeGroups(
       CallbackServerContext* call, const v1::DescribeGroupsRequest* request,
       v1::DescribeGroupsResponse* response) override {
-    ServerUnaryReactor* reactor = call->DefaultReactor();
-    context_.groups->Describe(*request, Reply(reactor, response));
-    return reactor;
+    return Later(call, response, [&](auto done) {
+      context_.groups->Describe(*request, std::move(done));
+    });
   }
 
   ServerUnaryReactor* CreateTopics(
       CallbackServerContext* call, const v1::CreateTopicsRequest* request,
       v1::CreateTopicsResponse* response) override {
-    ServerUnaryReactor* reactor = call->DefaultReactor();
-    api::CreateTopics(context_, *request, Reply(reactor, response));
-    return reactor;
+    return Later(call, response, [&](auto done) {
+      api::CreateTopics(context_, *request, std::move(done));
+    });
   }
   ServerUnaryReactor* DeleteTopics(
       CallbackServerContext* call, const v1::DeleteTopicsRequest* request,
       v1::DeleteTopicsResponse* response) override {
-    ServerUnaryReactor* reactor = call->DefaultReactor();
-    api::DeleteTopics(context_, *request, Reply(reactor, response));
-    return reactor;
+    return Later(call, response, [&](auto done) {
+      api::DeleteTopics(context_, *request, std::move(done));
+    });
   }
   ServerUnaryReactor* DescribeConfigs(
       CallbackServerContext* call, const v1::DescribeConfigsRequest* request,
@@ -269,6 +260,18 @@ class BrokerService final : public Base {
     std::string scratch;
     std::string_view flat = request.Flat(&scratch);
     return message->ParseFromArray(flat.data(), static_cast<int>(flat.size()));
+  }
+
+  // Answers from whichever thread the handler that `begin` starts calls back on.
+  template <typename Response, typename Begin>
+  static ServerUnaryReactor* Later(CallbackServerContext* call,
+                                   Response* response, Begin begin) {
+    ServerUnaryReactor* reactor = call->DefaultReactor();
+    begin(api::Done<Response>([reactor, response](Response answer) {
+      *response = std::move(answer);
+      reactor->Finish(grpc::Status::OK);
+    }));
+    return reactor;
   }
 
   template <typename Response>
