@@ -20,8 +20,8 @@ namespace sillok::kafka {
 // message, a version outside kInfo, or a message that would decode to more than
 // Reader's memory bound; `out` then holds what was read so far.
 template <typename T>
-absl::Status DecodeMessage(const Bytes& frame, size_t position,
-                           int16_t version, T* out);
+absl::Status DecodeMessage(const Bytes& frame, size_t position, int16_t version,
+                           T* out);
 
 // The message's bytes; large Bytes fields are handed through as pieces, not
 // copied. InvalidArgument: version outside kInfo, null where this version has

@@ -9,8 +9,8 @@
 namespace sillok::kafka {
 
 template <typename T>
-absl::Status DecodeMessage(const Bytes& frame, size_t position,
-                           int16_t version, T* out) {
+absl::Status DecodeMessage(const Bytes& frame, size_t position, int16_t version,
+                           T* out) {
   Reader reader(frame, position, T::kInfo, version);
   reader.Message(*out);
   return reader.Finish();

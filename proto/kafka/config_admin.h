@@ -176,8 +176,8 @@ struct AlterConfigsResponse {
 };
 
 struct IncrementalAlterConfigsRequest {
-  static constexpr MessageInfo kInfo{
-      "IncrementalAlterConfigsRequest", 44, 0, 1, 1};
+  static constexpr MessageInfo kInfo{"IncrementalAlterConfigsRequest", 44, 0, 1,
+                                     1};
 
   struct AlterConfigsResource {
     struct AlterableConfig {
@@ -216,8 +216,8 @@ struct IncrementalAlterConfigsRequest {
 };
 
 struct IncrementalAlterConfigsResponse {
-  static constexpr MessageInfo kInfo{
-      "IncrementalAlterConfigsResponse", 44, 0, 1, 1};
+  static constexpr MessageInfo kInfo{"IncrementalAlterConfigsResponse", 44, 0,
+                                     1, 1};
 
   struct AlterConfigsResourceResponse {
     int16_t error_code = 0;

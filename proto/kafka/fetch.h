@@ -162,8 +162,8 @@ struct FetchResponse {
       int64_t high_watermark = 0;
       int64_t last_stable_offset = -1;
       int64_t log_start_offset = -1;
-      std::optional<std::vector<AbortedTransaction>>
-          aborted_transactions{std::in_place};
+      std::optional<std::vector<AbortedTransaction>> aborted_transactions{
+          std::in_place};
       int32_t preferred_read_replica = -1;
       std::optional<Bytes> records{std::in_place};
       EpochEndOffset diverging_epoch;

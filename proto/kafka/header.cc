@@ -79,12 +79,10 @@ absl::StatusOr<ParsedHeader> DecodeRequestHeader(const Bytes& frame) {
 }
 
 absl::StatusOr<Bytes> FrameResponse(int16_t api_key, int16_t api_version,
-                                    int32_t correlation_id,
-                                    const Bytes& body) {
-  ASSIGN_OR_RETURN(
-      const Bytes header,
-      EncodeMessage(ResponseHeader{correlation_id},
-                    ResponseHeaderVersion(api_key, api_version)));
+                                    int32_t correlation_id, const Bytes& body) {
+  ASSIGN_OR_RETURN(const Bytes header,
+                   EncodeMessage(ResponseHeader{correlation_id},
+                                 ResponseHeaderVersion(api_key, api_version)));
   return Frame(header, body);
 }
 

@@ -67,8 +67,7 @@ absl::StatusOr<ParsedHeader> DecodeRequestHeader(const Bytes& frame);
 // Size, header and body, ready to be sent; the body's pieces are shared.
 // InvalidArgument if it is over 2 GiB.
 absl::StatusOr<Bytes> FrameResponse(int16_t api_key, int16_t api_version,
-                                    int32_t correlation_id,
-                                    const Bytes& body);
+                                    int32_t correlation_id, const Bytes& body);
 // The client's side of it.
 absl::StatusOr<Bytes> FrameRequest(const RequestHeader& header,
                                    const Bytes& body);

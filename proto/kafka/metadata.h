@@ -38,11 +38,9 @@ struct MetadataRequest {
     v.Field("allow_auto_topic_creation", m.allow_auto_topic_creation,
             {.since = 4});
     v.Field("include_cluster_authorized_operations",
-            m.include_cluster_authorized_operations,
-            {.since = 8, .until = 10});
+            m.include_cluster_authorized_operations, {.since = 8, .until = 10});
     v.Field("include_topic_authorized_operations",
-            m.include_topic_authorized_operations,
-            {.since = 8});
+            m.include_topic_authorized_operations, {.since = 8});
   }
 };
 

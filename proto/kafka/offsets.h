@@ -93,8 +93,8 @@ struct ListOffsetsResponse {
 };
 
 struct OffsetForLeaderEpochRequest {
-  static constexpr MessageInfo kInfo{
-      "OffsetForLeaderEpochRequest", 23, 2, 4, 4};
+  static constexpr MessageInfo kInfo{"OffsetForLeaderEpochRequest", 23, 2, 4,
+                                     4};
 
   struct OffsetForLeaderTopic {
     struct OffsetForLeaderPartition {
@@ -131,8 +131,8 @@ struct OffsetForLeaderEpochRequest {
 };
 
 struct OffsetForLeaderEpochResponse {
-  static constexpr MessageInfo kInfo{
-      "OffsetForLeaderEpochResponse", 23, 2, 4, 4};
+  static constexpr MessageInfo kInfo{"OffsetForLeaderEpochResponse", 23, 2, 4,
+                                     4};
 
   struct OffsetForLeaderTopicResult {
     struct EpochEndOffset {

@@ -203,8 +203,8 @@ void Reader::OpenTags() {
   frame_->tags_left = TakeVarint();
   // Each takes a tag and a size.
   if (ok() && frame_->tags_left > left() / 2) {
-    Fail(fmt::format("{} tagged fields in {} bytes", frame_->tags_left,
-                     left()));
+    Fail(
+        fmt::format("{} tagged fields in {} bytes", frame_->tags_left, left()));
   }
   NextTag();
 }

@@ -57,8 +57,7 @@ class Reader {
   // the tag is not there.
   template <typename T>
   void Tagged(uint32_t tag, const char* name, T& value,
-              const FieldSpec& spec = {},
-              const std::type_identity_t<T>& = {}) {
+              const FieldSpec& spec = {}, const std::type_identity_t<T>& = {}) {
     if (!ok() || !flexible_ || !spec.Has(version_)) return;
     frame_->field = name;
     if (!SeekTag(tag)) return;

@@ -159,8 +159,8 @@ struct ElectLeadersResponse {
 };
 
 struct AlterPartitionReassignmentsRequest {
-  static constexpr MessageInfo kInfo{
-      "AlterPartitionReassignmentsRequest", 45, 0, 0, 0};
+  static constexpr MessageInfo kInfo{"AlterPartitionReassignmentsRequest", 45,
+                                     0, 0, 0};
 
   struct ReassignableTopic {
     struct ReassignablePartition {
@@ -195,8 +195,8 @@ struct AlterPartitionReassignmentsRequest {
 };
 
 struct AlterPartitionReassignmentsResponse {
-  static constexpr MessageInfo kInfo{
-      "AlterPartitionReassignmentsResponse", 45, 0, 0, 0};
+  static constexpr MessageInfo kInfo{"AlterPartitionReassignmentsResponse", 45,
+                                     0, 0, 0};
 
   struct ReassignableTopicResponse {
     struct ReassignablePartitionResponse {
@@ -237,8 +237,8 @@ struct AlterPartitionReassignmentsResponse {
 };
 
 struct ListPartitionReassignmentsRequest {
-  static constexpr MessageInfo kInfo{
-      "ListPartitionReassignmentsRequest", 46, 0, 0, 0};
+  static constexpr MessageInfo kInfo{"ListPartitionReassignmentsRequest", 46, 0,
+                                     0, 0};
 
   struct ListPartitionReassignmentsTopics {
     std::string name;
@@ -262,8 +262,8 @@ struct ListPartitionReassignmentsRequest {
 };
 
 struct ListPartitionReassignmentsResponse {
-  static constexpr MessageInfo kInfo{
-      "ListPartitionReassignmentsResponse", 46, 0, 0, 0};
+  static constexpr MessageInfo kInfo{"ListPartitionReassignmentsResponse", 46,
+                                     0, 0, 0};
 
   struct OngoingTopicReassignment {
     struct OngoingPartitionReassignment {

@@ -14,8 +14,8 @@
 namespace sillok::kafka {
 
 struct DescribeUserScramCredentialsRequest {
-  static constexpr MessageInfo kInfo{
-      "DescribeUserScramCredentialsRequest", 50, 0, 0, 0};
+  static constexpr MessageInfo kInfo{"DescribeUserScramCredentialsRequest", 50,
+                                     0, 0, 0};
 
   struct UserName {
     std::string name;
@@ -35,8 +35,8 @@ struct DescribeUserScramCredentialsRequest {
 };
 
 struct DescribeUserScramCredentialsResponse {
-  static constexpr MessageInfo kInfo{
-      "DescribeUserScramCredentialsResponse", 50, 0, 0, 0};
+  static constexpr MessageInfo kInfo{"DescribeUserScramCredentialsResponse", 50,
+                                     0, 0, 0};
 
   struct DescribeUserScramCredentialsResult {
     struct CredentialInfo {
@@ -79,8 +79,8 @@ struct DescribeUserScramCredentialsResponse {
 };
 
 struct AlterUserScramCredentialsRequest {
-  static constexpr MessageInfo kInfo{
-      "AlterUserScramCredentialsRequest", 51, 0, 0, 0};
+  static constexpr MessageInfo kInfo{"AlterUserScramCredentialsRequest", 51, 0,
+                                     0, 0};
 
   struct ScramCredentialDeletion {
     std::string name;
@@ -121,8 +121,8 @@ struct AlterUserScramCredentialsRequest {
 };
 
 struct AlterUserScramCredentialsResponse {
-  static constexpr MessageInfo kInfo{
-      "AlterUserScramCredentialsResponse", 51, 0, 0, 0};
+  static constexpr MessageInfo kInfo{"AlterUserScramCredentialsResponse", 51, 0,
+                                     0, 0};
 
   struct AlterUserScramCredentialsResult {
     std::string user;

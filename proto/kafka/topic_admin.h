@@ -264,8 +264,8 @@ struct CreatePartitionsRequest {
 
     std::string name;
     int32_t count = 0;
-    std::optional<std::vector<CreatePartitionsAssignment>>
-        assignments{std::in_place};
+    std::optional<std::vector<CreatePartitionsAssignment>> assignments{
+        std::in_place};
 
     template <typename M, typename V>
     static void Describe(M& m, V& v) {

@@ -92,8 +92,8 @@ struct DescribeProducersResponse {
 };
 
 struct DescribeTransactionsRequest {
-  static constexpr MessageInfo kInfo{
-      "DescribeTransactionsRequest", 65, 0, 0, 0};
+  static constexpr MessageInfo kInfo{"DescribeTransactionsRequest", 65, 0, 0,
+                                     0};
 
   std::vector<std::string> transactional_ids;
 
@@ -104,8 +104,8 @@ struct DescribeTransactionsRequest {
 };
 
 struct DescribeTransactionsResponse {
-  static constexpr MessageInfo kInfo{
-      "DescribeTransactionsResponse", 65, 0, 0, 0};
+  static constexpr MessageInfo kInfo{"DescribeTransactionsResponse", 65, 0, 0,
+                                     0};
 
   struct TransactionState {
     struct TopicData {

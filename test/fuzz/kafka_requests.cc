@@ -39,7 +39,7 @@ FuzzResult FuzzRequest(const uint8_t* data, size_t size) {
   if (!parsed.ok()) return FuzzResult::kNoHeader;
   const int16_t version = parsed->header.request_api_version;
   switch (parsed->header.request_api_key) {
-#define SILLOK_CASE(Api)             \
+#define SILLOK_CASE(Api)            \
   case Api##Request::kInfo.api_key: \
     return FuzzBody<Api##Request>(frame, parsed->body_position, version);
     SILLOK_KAFKA_APIS(SILLOK_CASE)

@@ -62,9 +62,8 @@ TEST(KafkaRequestsFuzzTest, DamagedRequestsHoldToo) {
       ++results[Fuzz(damaged)];
     }
   }
-  for (const FuzzResult result :
-       {FuzzResult::kNoHeader, FuzzResult::kNotOurs, FuzzResult::kRefused,
-        FuzzResult::kRead}) {
+  for (const FuzzResult result : {FuzzResult::kNoHeader, FuzzResult::kNotOurs,
+                                  FuzzResult::kRefused, FuzzResult::kRead}) {
     EXPECT_GT(results[result], 100u) << static_cast<int>(result);
   }
 }

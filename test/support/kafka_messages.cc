@@ -24,8 +24,7 @@ MessageType TypeOf() {
     dump.Add(*static_cast<const T*>(message));
     return dump.text();
   };
-  type.randomize = [](void* message, int16_t version,
-                      std::mt19937_64& random) {
+  type.randomize = [](void* message, int16_t version, std::mt19937_64& random) {
     RandomFill fill(version, version >= T::kInfo.flexible, random);
     fill.Fill(*static_cast<T*>(message), {});
   };

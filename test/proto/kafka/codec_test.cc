@@ -93,6 +93,21 @@ TEST(KafkaCodecTest, ErrorsNameMessageVersionAndField) {
             "MetadataRequest v9: topics: is a varint of more than 32 bits");
 }
 
+TEST(KafkaCodecTest, ATextLongerThanKafkasIsRefusedBeforeItIsLookedFor) {
+  EXPECT_EQ(DecodeError<HeartbeatRequest>("818002", 4),
+            "HeartbeatRequest v4: group_id: is a text of 32768 bytes, the most "
+            "is 32767");
+  EXPECT_EQ(DecodeError<HeartbeatRequest>("808002", 4),
+            "HeartbeatRequest v4: group_id: needs 32767 bytes, 0 are left");
+}
+
+TEST(KafkaCodecTest, MoreTagsThanTheBytesLeftCanHoldAreRefused) {
+  EXPECT_EQ(DecodeError<HeartbeatRequest>(std::string(kHeartbeat) + "020300",
+                                          4),
+            "HeartbeatRequest v4: group_instance_id: 2 tagged fields in 2 "
+            "bytes");
+}
+
 TEST(KafkaCodecTest, AVersionThatIsNotDescribedIsRefusedBothWays) {
   EXPECT_EQ(DecodeError<FetchRequest>("00", 3),
             "FetchRequest v3: is not a version between 4 and 16");

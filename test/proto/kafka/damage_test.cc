@@ -39,11 +39,21 @@ void Damage(std::string& bytes, std::mt19937_64& random) {
   if (bytes.empty()) bytes.push_back('\0');
   const size_t at = random() % bytes.size();
   switch (random() % 6) {
-    case 0: bytes[at] ^= static_cast<char>(1 << random() % 8); break;
-    case 1: bytes[at] = static_cast<char>(random()); break;
-    case 2: bytes.resize(at); break;
-    case 3: bytes.insert(at, 1, static_cast<char>(random())); break;
-    case 4: bytes.erase(at, 1 + random() % 4); break;
+    case 0:
+      bytes[at] ^= static_cast<char>(1 << random() % 8);
+      break;
+    case 1:
+      bytes[at] = static_cast<char>(random());
+      break;
+    case 2:
+      bytes.resize(at);
+      break;
+    case 3:
+      bytes.insert(at, 1, static_cast<char>(random()));
+      break;
+    case 4:
+      bytes.erase(at, 1 + random() % 4);
+      break;
     default:
       // What lengths and counts fear most.
       for (size_t i = at; i < bytes.size() && i < at + 4; ++i) {
@@ -73,12 +83,11 @@ TEST(KafkaDamageTest, DamagedMessagesNeitherCrashNorTakeMemory) {
       const std::shared_ptr<void> message = type.make();
 
       allocated_bytes = 0;
-      const absl::Status status =
-          type.decode(input, version, message.get());
+      const absl::Status status = type.decode(input, version, message.get());
       const size_t taken = allocated_bytes;
       ASSERT_LE(taken, kSlack + kPerByte * size)
-          << type.info->name << " v" << version << ", " << size << " bytes: "
-          << status;
+          << type.info->name << " v" << version << ", " << size
+          << " bytes: " << status;
       if (!status.ok()) {
         ++refused;
         ASSERT_EQ(status.message().find('\n'), absl::string_view::npos);

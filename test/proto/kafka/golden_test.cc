@@ -1,4 +1,6 @@
 // Every sample Kafka itself encoded: same fields, and the same bytes back.
+#include "test/golden/golden.h"
+
 #include <gtest/gtest.h>
 
 #include <iostream>
@@ -7,7 +9,6 @@
 #include <set>
 #include <string>
 
-#include "test/golden/golden.h"
 #include "test/support/kafka_messages.h"
 
 namespace sillok::kafka {

@@ -68,9 +68,9 @@ TEST(KafkaRoundTripTest, EveryCutOffMessageIsRefused) {
       ASSERT_FALSE(status.ok()) << type.info->name << " cut at " << size;
     }
     const std::shared_ptr<void> received = type.make();
-    EXPECT_FALSE(type.decode(Bytes::FromString(flat + '\0'), version,
-                             received.get())
-                     .ok());
+    EXPECT_FALSE(
+        type.decode(Bytes::FromString(flat + '\0'), version, received.get())
+            .ok());
   }
 }
 
