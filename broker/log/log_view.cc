@@ -7,12 +7,36 @@
 #include "broker/log/batch_scanner.h"
 #include "broker/log/buffer_pool.h"
 #include "broker/log/segment.h"
+#include "fmt/format.h"
 #include "proto/record/record_batch.h"
 
 namespace sillok {
 namespace {
 
 constexpr auto kHeader = static_cast<int64_t>(record::kBatchHeaderBytes);
+
+// A batch's offset and epoch are the part of it that no CRC covers. What can be
+// said of them: they rise, and stay within the segment.
+class OffsetCheck {
+ public:
+  OffsetCheck(Offset begin, Offset end) : next_(begin), end_(end) {}
+
+  absl::Status Take(const record::BatchHeader& header) {
+    if (header.first_offset() >= next_ && header.next_offset() <= end_ &&
+        header.next_offset() > header.first_offset()) {
+      next_ = header.next_offset();
+      return absl::OkStatus();
+    }
+    return absl::DataLossError(fmt::format(
+        "a batch says it holds offsets {} to {}, where only {} to {} can be",
+        header.base_offset, header.last_offset().value(), next_.value(),
+        end_.value() - 1));
+  }
+
+ private:
+  Offset next_;
+  Offset end_;
+};
 
 // The whole batches in `bytes` that a reader of `offset` gets: from the first
 // that ends at or after it, below `bound`, within `max_bytes` (but one).
@@ -23,15 +47,19 @@ struct Trimmed {
   size_t need = 0;
 };
 
+// Stops before a damaged batch; fails when it is the first.
 absl::StatusOr<Trimmed> Trim(std::string_view bytes, Offset offset,
-                             const ReadOptions& options) {
+                             const ReadOptions& options, OffsetCheck check) {
   Trimmed result;
   bool found = false;
   size_t at = 0;
   while (bytes.size() - at >= record::kBatchHeaderBytes) {
     const record::BatchHeader header =
         record::ParseBatchHeader(bytes.data() + at);
-    if (absl::Status status = record::CheckBatchHeader(header); !status.ok()) {
+    absl::Status status = record::CheckBatchHeader(header);
+    if (status.ok()) status = check.Take(header);
+    if (!status.ok()) {
+      if (result.end > result.begin) break;
       return absl::DataLossError(std::string(status.message()));
     }
     const auto size = static_cast<size_t>(header.size_bytes());
@@ -73,6 +101,11 @@ size_t LogView::FindSegment(Offset offset) const {
              : static_cast<size_t>(after - segments_->begin()) - 1;
 }
 
+Offset LogView::SegmentEnd(size_t i) const {
+  return i + 1 == segments_->size() ? end_offset_
+                                    : (*segments_)[i + 1]->base();
+}
+
 int64_t LogView::SegmentBytes(size_t i) const {
   return i + 1 == segments_->size() ? active_bytes_
                                     : (*segments_)[i]->size_bytes();
@@ -104,10 +137,21 @@ absl::StatusOr<LogView::Place> LogView::Locate(Offset offset,
                      segment.Indexes());
     BatchScanner scanner(*segment.file(),
                          indexes->offsets.PositionBefore(offset), bytes);
+    OffsetCheck check(segment.base(), SegmentEnd(i));
     while (true) {
       const absl::StatusOr<bool> more = scanner.Next();
       if (!more.ok()) return Explain(more.status(), segment);
+      if (!*more && scanner.end() < bytes) {
+        return Explain(absl::DataLossError(fmt::format(
+                           "the batch at position {} ends beyond the file",
+                           scanner.end())),
+                       segment);
+      }
       if (!*more) break;
+      if (const absl::Status status = check.Take(scanner.header());
+          !status.ok()) {
+        return Explain(status, segment);
+      }
       if (scanner.header().last_offset() < offset) continue;
       if (scanner.header().next_offset() > upper_bound) return Place{};
       return Place{&segment, scanner.position(),
@@ -198,7 +242,8 @@ absl::StatusOr<ReadBytesResult> LogView::ReadBytes(
           at, buffer.get(), static_cast<size_t>(want));
       if (!got.ok()) return Explain(got.status(), segment);
       const std::string_view data(buffer.get(), *got);
-      const absl::StatusOr<Trimmed> trimmed = Trim(data, offset, bounded);
+      const absl::StatusOr<Trimmed> trimmed = Trim(
+          data, offset, bounded, OffsetCheck(segment.base(), SegmentEnd(i)));
       if (!trimmed.ok()) return Explain(trimmed.status(), segment);
       if (Stale()) return Explain(absl::OkStatus(), segment);
       if (trimmed->need > 0 &&

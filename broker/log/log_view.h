@@ -137,6 +137,8 @@ class LogView {
   size_t FindSegment(Offset offset) const;
   // How many bytes of segment `i` belong to this view.
   int64_t SegmentBytes(size_t i) const;
+  // One past the last offset that segment `i` may hold.
+  Offset SegmentEnd(size_t i) const;
   // A part of one segment: where the asked batch is, and where to stop.
   struct Place {
     const Segment* segment = nullptr;  // null: nothing to read

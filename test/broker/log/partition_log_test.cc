@@ -391,6 +391,43 @@ TEST_F(LogTest, AbortedTransactionsOfOldSegmentsSurviveACrash) {
   EXPECT_EQ(log_->view()->AbortedTransactions(Offset(0), Offset(12)), want);
 }
 
+// Offset and length are outside the CRC: damage there shows only in what is
+// around the batch.
+TEST_F(LogTest, ABatchWithAnOffsetOrLengthThatCannotBeIsAnErrorNotAnEnd) {
+  const std::string file = std::string(kPath) + "/00000000000000000000.log";
+  Open();
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(Append(MakeBatch(3, i * 3, {}, 50)).ok());
+  }
+  const size_t size = static_cast<size_t>(log_->size_bytes()) / 3;
+  auto opened = disk_.Open(file, FileSystem::Mode::kReadWrite);
+  ASSERT_TRUE(opened.ok());
+  const auto flip = [&](int byte) {
+    const auto at = static_cast<int64_t>(2 * size) + byte;
+    char bits = 0;
+    ASSERT_TRUE((*opened)->ReadAt(at, &bits, 1).ok());
+    bits ^= 0x10;
+    iovec piece{&bits, 1};
+    ASSERT_TRUE((*opened)->WriteAt(at, &piece, 1).ok());
+  };
+  for (const int byte : {0, 5, 6, 7, 9}) {
+    flip(byte);
+    const auto view = log_->view();
+    // What is before it is served, also when the read would go on into it.
+    auto good = view->ReadBytes(Offset(0), {.max_bytes = 100'000});
+    ASSERT_TRUE(good.ok()) << "byte " << byte << ": " << good.status();
+    EXPECT_EQ(good->batches.size(), 2 * size) << "byte " << byte;
+    auto bad_read = view->ReadBytes(Offset(6), {.max_bytes = 100'000});
+    EXPECT_TRUE(absl::IsDataLoss(bad_read.status()))
+        << "byte " << byte << ": " << bad_read.status();
+    auto ranges = view->Read(Offset(6), {.max_bytes = 100'000});
+    EXPECT_TRUE(absl::IsDataLoss(ranges.status()))
+        << "byte " << byte << ": " << ranges.status();
+    flip(byte);
+    EXPECT_EQ(Values().size(), 9u);
+  }
+}
+
 TEST_F(LogTest, ReadersRunBesideTheAppenderAndSeeOnlyWholeBatches) {
   options_.segment_bytes = 20'000;
   Open();
