@@ -228,7 +228,14 @@ class LogLoader {
     LeaderEpoch epoch = kNoLeaderEpoch;
     const auto visit = [&](const record::BatchHeader& header, int64_t,
                            std::string_view batch) -> absl::Status {
-      if (header.first_offset() < next || header.last_offset() >= limit ||
+      // The CRC does not cover the offset. Only compaction leaves holes, and
+      // what it leaves was flushed; elsewhere one is a damaged offset, and would
+      // stay one when the log is cut to where its leader ends.
+      const bool hole = header.first_offset() > next &&
+                        next >= recovery_point_ && !clean_ &&
+                        !log_.options_.cleanup_compact;
+      if (hole || header.first_offset() < next ||
+          header.last_offset() >= limit ||
           header.leader_epoch() < epoch) {
         return absl::DataLossError(fmt::format(
             "batch of offset {} and epoch {} after offset {} and epoch {}",

@@ -428,6 +428,28 @@ TEST_F(LogTest, ABatchWithAnOffsetOrLengthThatCannotBeIsAnErrorNotAnEnd) {
   }
 }
 
+TEST_F(LogTest, RecoveryCutsAtABatchWhoseOffsetWasDamaged) {
+  Open();
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(Append(MakeBatch(3, i * 3, {}, 50)).ok());
+  }
+  const int64_t size = log_->size_bytes() / 3;
+  auto opened = disk_.Open(std::string(kPath) + "/00000000000000000000.log",
+                           FileSystem::Mode::kReadWrite);
+  ASSERT_TRUE(opened.ok());
+  char bits = 0x10;  // of the second batch's base offset
+  iovec piece{&bits, 1};
+  ASSERT_TRUE((*opened)->WriteAt(size + 6, &piece, 1).ok());
+  Open();
+  EXPECT_EQ(log_->end_offset(), Offset(3));
+  EXPECT_EQ(Values().size(), 3u);
+  // The last batch's, where no batch after it could tell.
+  ASSERT_TRUE(Append(MakeBatch(3, 3, {}, 50)).ok());
+  ASSERT_TRUE((*opened)->WriteAt(size, &piece, 1).ok());
+  Open();
+  EXPECT_EQ(log_->end_offset(), Offset(3));
+}
+
 TEST_F(LogTest, ReadersRunBesideTheAppenderAndSeeOnlyWholeBatches) {
   options_.segment_bytes = 20'000;
   Open();
