@@ -39,14 +39,20 @@ bool Eventually(int seconds, const std::function<bool()>& done) {
   return true;
 }
 
-void ClusterTest::StartCluster(tools::DevClusterSpec spec) {
+void ClusterTest::StartCluster(tools::DevClusterSpec spec,
+                               const std::function<void()>& before_start) {
   const auto* info = testing::UnitTest::GetInstance()->current_test_info();
   spec.dir = testing::TempDir() + "/" + info->name();
+  // Of a parametrized test: Name/Byte4.
+  std::replace(spec.dir.end() - static_cast<ptrdiff_t>(
+                   std::string(info->name()).size()),
+               spec.dir.end(), '/', '-');
   spec.base_port = 0;
   std::filesystem::remove_all(spec.dir);
   auto made = tools::DevCluster::Create(spec);
   ASSERT_TRUE(made.ok()) << made.status();
   cluster_.emplace(*std::move(made));
+  if (before_start) before_start();
   absl::Status up = cluster_->Up([](const std::string&) {});
   ASSERT_TRUE(up.ok()) << up;
 }
@@ -161,6 +167,7 @@ std::vector<std::pair<std::string, std::string>> ClusterTest::ReadAll(
   auto partitions = consumer->Partitions(topic);
   EXPECT_TRUE(partitions.ok()) << partitions.status();
   if (!partitions.ok()) return all;
+  std::map<int32_t, int64_t> read;
   std::vector<TopicPartition> assigned;
   std::map<TopicPartition, int64_t> ends;
   for (int32_t partition : *partitions) {
@@ -177,6 +184,7 @@ std::vector<std::pair<std::string, std::string>> ClusterTest::ReadAll(
     if (!records.ok()) return true;
     for (const client::ConsumerRecord& record : *records) {
       all.emplace_back(record.key.value_or(""), record.value.value_or(""));
+      ++read[record.partition];
     }
     for (const TopicPartition& partition : assigned) {
       auto position = consumer->Position(partition);
@@ -187,6 +195,13 @@ std::vector<std::pair<std::string, std::string>> ClusterTest::ReadAll(
     }
     return true;
   });
+  for (const TopicPartition& partition : assigned) {
+    if (!end_offsets.ok()) break;
+    // Every record is there: nothing is deleted or compacted in these tests.
+    EXPECT_GE(read[partition.partition], end_offsets->at(partition).offset)
+        << topic << "-" << partition.partition;
+    EXPECT_GE(end_offsets->at(partition).offset, 0);
+  }
   EXPECT_TRUE(whole) << "the end of " << topic << " was not reached";
   return all;
 }

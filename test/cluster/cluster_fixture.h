@@ -29,7 +29,9 @@ bool Eventually(int seconds, const std::function<bool()>& done);
 class ClusterTest : public testing::Test {
  protected:
   // Starts processes in the test's temporary folder, on free ports.
-  void StartCluster(tools::DevClusterSpec spec = {});
+  // `before_start` sees the folders made and nothing running.
+  void StartCluster(tools::DevClusterSpec spec = {},
+                    const std::function<void()>& before_start = nullptr);
   void TearDown() override;
 
   tools::DevNode Node(const std::string& name) {
