@@ -12,6 +12,7 @@
 #include "broker/controller/election.h"
 #include "broker/controller/state_loader.h"
 #include "broker/controller/update_streams.h"
+#include "broker/controller/store_gate.h"
 #include "broker/metadata/store_calls.h"
 #include "fmt/core.h"
 #include "glog/logging.h"
@@ -60,7 +61,7 @@ class Controller::Impl : public std::enable_shared_from_this<Impl> {
   Impl(ControllerOptions options, MetadataStore* store, Executor* executor,
        Timer* timer, const Clock* clock)
       : options_(std::move(options)),
-        store_(store),
+        store_(std::make_shared<StoreGate>(store)),
         strand_(std::make_shared<Strand>(executor)),
         timer_(timer),
         clock_(clock),
@@ -114,6 +115,9 @@ class Controller::Impl : public std::enable_shared_from_this<Impl> {
                    if (done) strand->Post(done);
                  });
   }
+
+  // From any thread: what runs later does not reach the store any more.
+  void CloseStore() { store_->Close(); }
 
   // The broker is going away: no callback may touch it, but those who wait are
   // answered.
@@ -804,7 +808,7 @@ class Controller::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   const ControllerOptions options_;
-  MetadataStore* const store_;
+  const std::shared_ptr<StoreGate> store_;
   const std::shared_ptr<Strand> strand_;
   Timer* const timer_;
   const Clock* const clock_;
@@ -862,6 +866,7 @@ Controller::Controller(ControllerOptions options, MetadataStore* store,
 }
 
 Controller::~Controller() {
+  impl_->CloseStore();
   impl_->Post([](Impl* impl) { impl->Abandon(); });
 }
 

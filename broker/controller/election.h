@@ -23,7 +23,7 @@ struct ElectionResult {
 };
 
 struct ElectionOptions {
-  MetadataStore* store = nullptr;
+  std::shared_ptr<MetadataStore> store;
   std::shared_ptr<Strand> strand;
   int32_t broker_id = -1;
   int64_t now_ms = 0;  // Unix time, for the znode

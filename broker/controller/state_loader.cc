@@ -22,8 +22,8 @@ class ReadAll : public std::enable_shared_from_this<ReadAll> {
  public:
   using Handler = std::function<void(const v1::CoordResponse&)>;
 
-  ReadAll(MetadataStore* store, std::shared_ptr<Strand> strand)
-      : store_(store), strand_(std::move(strand)) {}
+  ReadAll(std::shared_ptr<MetadataStore> store, std::shared_ptr<Strand> strand)
+      : store_(std::move(store)), strand_(std::move(strand)) {}
 
   // `handler` gets OK and NO_NODE answers; any other ends everything.
   void Read(v1::CoordRequest request, Handler handler) {
@@ -68,7 +68,7 @@ class ReadAll : public std::enable_shared_from_this<ReadAll> {
     Pump();
   }
 
-  MetadataStore* const store_;
+  const std::shared_ptr<MetadataStore> store_;
   const std::shared_ptr<Strand> strand_;
   std::deque<std::pair<v1::CoordRequest, Handler>> waiting_;
   size_t outstanding_ = 0;
@@ -307,9 +307,9 @@ std::vector<std::string> Names(const v1::CoordResponse& response) {
 }  // namespace
 
 void LoadBrokers(
-    MetadataStore* store, std::shared_ptr<Strand> strand,
+    std::shared_ptr<MetadataStore> store, std::shared_ptr<Strand> strand,
     std::function<void(absl::StatusOr<std::map<int32_t, LiveBroker>>)> done) {
-  auto reads = std::make_shared<ReadAll>(store, std::move(strand));
+  auto reads = std::make_shared<ReadAll>(std::move(store), std::move(strand));
   auto brokers = std::make_shared<std::map<int32_t, LiveBroker>>();
   ReadBrokers(reads, brokers.get());
   reads->Run([brokers, done = std::move(done)](absl::Status status) {
@@ -322,10 +322,10 @@ void LoadBrokers(
 }
 
 void LoadTopicListing(
-    MetadataStore* store, std::shared_ptr<Strand> strand,
+    std::shared_ptr<MetadataStore> store, std::shared_ptr<Strand> strand,
     std::function<bool(const std::string& topic)> is_known,
     std::function<void(absl::StatusOr<TopicListing>)> done) {
-  auto reads = std::make_shared<ReadAll>(store, std::move(strand));
+  auto reads = std::make_shared<ReadAll>(std::move(store), std::move(strand));
   auto listing = std::make_shared<TopicListing>();
   listing->found = std::make_shared<LoadedState>();
   reads->Read(ChildrenRequest(znode_path::kDeleteTopics, true),
@@ -351,9 +351,9 @@ void LoadTopicListing(
 }
 
 void LoadState(
-    MetadataStore* store, std::shared_ptr<Strand> strand,
+    std::shared_ptr<MetadataStore> store, std::shared_ptr<Strand> strand,
     std::function<void(absl::StatusOr<std::shared_ptr<LoadedState>>)> done) {
-  auto reads = std::make_shared<ReadAll>(store, std::move(strand));
+  auto reads = std::make_shared<ReadAll>(std::move(store), std::move(strand));
   auto loaded = std::make_shared<LoadedState>();
   struct Lists {
     std::vector<std::string> configs;

@@ -29,12 +29,12 @@ struct LoadedState {
 
 // Watches /brokers/ids, each broker, /brokers/topics, /admin/delete_topics.
 void LoadState(
-    MetadataStore* store, std::shared_ptr<Strand> strand,
+    std::shared_ptr<MetadataStore> store, std::shared_ptr<Strand> strand,
     std::function<void(absl::StatusOr<std::shared_ptr<LoadedState>>)> done);
 
 // The brokers alone, with their watches.
 void LoadBrokers(
-    MetadataStore* store, std::shared_ptr<Strand> strand,
+    std::shared_ptr<MetadataStore> store, std::shared_ptr<Strand> strand,
     std::function<void(absl::StatusOr<std::map<int32_t, LiveBroker>>)> done);
 
 struct TopicListing {
@@ -46,7 +46,7 @@ struct TopicListing {
 // The children of /brokers/topics and /admin/delete_topics, with their watches.
 // `is_known` tells which topics need not be read.
 void LoadTopicListing(
-    MetadataStore* store, std::shared_ptr<Strand> strand,
+    std::shared_ptr<MetadataStore> store, std::shared_ptr<Strand> strand,
     std::function<bool(const std::string& topic)> is_known,
     std::function<void(absl::StatusOr<TopicListing>)> done);
 
