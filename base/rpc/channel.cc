@@ -1,12 +1,46 @@
 #include "base/rpc/channel.h"
 
 #include "base/rpc/socket_tuning.h"
+#include "grpcpp/client_context.h"
 #include "grpcpp/create_channel.h"
+#include "grpcpp/generic/generic_stub.h"
+#include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/security/credentials.h"
 
 namespace sillok::rpc {
 
+namespace {
+
+// gRPC's callback threads end with the last channel or server that used them,
+// and end by joining themselves: whoever drops that last one inside a reaction
+// makes gRPC abort. One channel that is never dropped keeps them until the
+// process ends. Its one call is cancelled at once.
+void KeepCallbackThreads() {
+  static const bool kept = [] {
+    struct Pin {
+      std::shared_ptr<grpc::Channel> channel;
+      std::unique_ptr<grpc::GenericStub> stub;
+      grpc::ClientContext context;
+      grpc::ByteBuffer request, response;
+    };
+    auto* pin = new Pin;
+    pin->channel = grpc::CreateChannel("127.0.0.1:0",
+                                       grpc::InsecureChannelCredentials());
+    pin->stub = std::make_unique<grpc::GenericStub>(pin->channel);
+    grpc::Slice empty;
+    pin->request = grpc::ByteBuffer(&empty, 1);
+    pin->stub->UnaryCall(&pin->context, "/none", grpc::StubOptions(),
+                         &pin->request, &pin->response, [](grpc::Status) {});
+    pin->context.TryCancel();
+    return true;
+  }();
+  (void)kept;
+}
+
+}  // namespace
+
 std::shared_ptr<grpc::Channel> NewChannel(const std::string& address) {
+  KeepCallbackThreads();
   grpc::ChannelArguments args;
   args.SetMaxReceiveMessageSize(kMaxMessageBytes);
   args.SetMaxSendMessageSize(kMaxMessageBytes);
