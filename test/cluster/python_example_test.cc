@@ -20,7 +20,7 @@ TEST_F(PythonExampleTest, TheExampleSendsThreeRecordsAndReadsThemBack) {
   std::filesystem::create_directories(stubs);
   CommandOutcome made = RunCommand(
       std::string(kPython) + " -m grpc_tools.protoc -I. --python_out=" + stubs +
-      " --grpc_python_out=" + stubs + " proto/common.proto proto/broker.proto");
+      " --grpc_python_out=" + stubs + " proto/*.proto");
   ASSERT_EQ(made.code, 0) << made.err;
 
   auto run = [&](const tools::DevNode& broker) {
