@@ -74,6 +74,10 @@ struct BrokerContext {
 // Who asks, as far as the door knows.
 struct RequestContext {
   std::string client_host;  // "/127.0.0.1"
+  std::string client_id;    // as the client calls itself; may be empty
+  // Name of the listener the request came in by: metadata tells the endpoints
+  // of the same one.
+  std::string listener = "GRPC";
 };
 
 template <typename Response>

@@ -1,7 +1,6 @@
 #include "broker/api/fetch.h"
 
 #include <algorithm>
-#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -57,76 +56,91 @@ absl::Status AddPlainRecords(const Bytes& batches, Offset from,
   return walker.status();
 }
 
-// One fetch on its way. Reads happen on the thread of whoever starts one (the
-// caller, or the waiter that fired); never two at once.
+// One fetch on its way. It reads every partition once, and again only those
+// that a waiter told of; never two reads at once.
 class PendingFetch : public std::enable_shared_from_this<PendingFetch> {
  public:
   PendingFetch(const BrokerContext& context, v1::FetchRequest request,
-               Done<FetchAnswer> done)
+               FetchForm form, Done<FetchAnswer> done)
       : context_(context),
         request_(std::move(request)),
+        form_(request_.plain_records() ? FetchForm::kBytes : form),
         done_(std::move(done)),
         started_ms_(context.clock->MonotonicMs()),
-        deadline_ms_(started_ms_ + std::max(0, request_.max_wait_ms())) {
+        deadline_ms_(started_ms_ + std::max(0, request_.max_wait_ms())),
+        sources_(request_.partitions_size()) {
     if (request_.replica_id_plus_one() > 0) {
       bound_ = ReadBound::kLogEnd;
     } else if (request_.isolation_level() == 1) {
       bound_ = ReadBound::kLastStable;
     }
+    budget_ = request_.max_bytes() > 0 ? request_.max_bytes()
+                                       : kDefaultMaxBytes;
+    budget_ = std::min<int64_t>(budget_, context_.options.fetch_max_bytes);
+    answer_.response.set_correlation_id(request_.correlation_id());
+    answer_.batches.resize(request_.partitions_size());
+    for (int i = 0; i < request_.partitions_size(); ++i) {
+      answer_.response.add_partitions();
+    }
   }
 
-  void Run() {
-    FetchAnswer answer = ReadAll();
-    bool time_over = context_.clock->MonotonicMs() >= deadline_ms_;
-    if (urgent_ || time_over || waits_.empty() ||
-        bytes_ >= std::max(request_.min_bytes(), 0)) {
-      return Answer(std::move(answer));
+  void Start() {
+    for (int i = 0; i < request_.partitions_size(); ++i) ReadOne(i);
+    if (sources_.empty() || request_.max_wait_ms() <= 0 || Complete()) {
+      return Answer();
     }
-    Wait();
+    for (int i = 0; i < request_.partitions_size(); ++i) Wait(i);
+    Work();
   }
 
  private:
-  struct WaitPoint {
+  // Where one partition's data comes from, and how far it has been read.
+  struct Source {
     std::shared_ptr<Partition> partition;
-    Offset offset;  // the bound must pass this
-    Partition::WaitId id = 0;
+    Offset wait_beyond;  // more is there when the bound passes this
+    int64_t bytes = 0;   // in the answer
+    Partition::WaitId wait = 0;
   };
 
-  FetchAnswer ReadAll() {
-    FetchAnswer answer;
-    answer.response.set_correlation_id(request_.correlation_id());
-    answer.batches.resize(request_.partitions_size());
-    waits_.clear();
-    urgent_ = false;
-    bytes_ = 0;
-    int64_t budget = request_.max_bytes() > 0 ? request_.max_bytes()
-                                              : kDefaultMaxBytes;
-    budget = std::min<int64_t>(budget, context_.options.fetch_max_bytes);
-    for (int i = 0; i < request_.partitions_size(); ++i) {
-      auto* result = answer.response.add_partitions();
-      ReadOne(request_.partitions(i), budget - bytes_, result,
-              &answer.batches[i]);
-    }
-    return answer;
+  bool Complete() const {
+    return urgent_ ||
+           bytes_ >= std::clamp<int64_t>(request_.min_bytes(), 0, budget_);
   }
 
-  void ReadOne(const v1::PartitionFetch& wanted, int64_t budget,
-               v1::PartitionFetchResult* result, Bytes* batches) {
+  // Reads request_.partitions(i), again or for the first time.
+  void ReadOne(int i) {
+    const v1::PartitionFetch& wanted = request_.partitions(i);
+    v1::PartitionFetchResult* result = answer_.response.mutable_partitions(i);
+    result->Clear();
     result->set_topic(wanted.topic());
     result->set_partition(wanted.partition());
+    answer_.batches[i] = {};
+    bytes_ -= std::exchange(sources_[i].bytes, 0);
     PartitionLookup found =
         FindPartition(context_, wanted.topic(), wanted.partition());
     if (found.error != ErrorCode::NONE) {
       urgent_ = true;
       return Refuse(context_, found.error, found.message, result);
     }
+    const ReadRequest read = ReadFor(wanted);
+    ReadOutcome outcome = found.partition->Read(read);
+    if (outcome.error != ErrorCode::NONE) {
+      urgent_ = true;
+      return Refuse(context_, outcome.error, outcome.error_message, result);
+    }
+    sources_[i].partition = found.partition;
+    Take(i, read, std::move(outcome), result);
+  }
+
+  ReadRequest ReadFor(const v1::PartitionFetch& wanted) const {
     ReadRequest read;
     read.offset = Offset(wanted.fetch_offset());
     read.max_bytes = static_cast<int32_t>(std::clamp<int64_t>(
-        budget, 0,
+        budget_ - bytes_, 0,
         wanted.max_bytes() > 0 ? wanted.max_bytes() : kDefaultPartitionBytes));
     read.at_least_one_batch = bytes_ == 0;
     read.bound = bound_;
+    read.as_ranges = form_ == FetchForm::kRanges;
     read.expected_epoch =
         LeaderEpoch(wanted.current_leader_epoch_plus_one() - 1);
     if (bound_ == ReadBound::kLogEnd) {
@@ -136,11 +150,12 @@ class PendingFetch : public std::enable_shared_from_this<PendingFetch> {
           LeaderEpoch(wanted.last_fetched_epoch_plus_one() - 1);
       read.replica_log_start = Offset(wanted.log_start_offset());
     }
-    ReadOutcome outcome = found.partition->Read(read);
-    if (outcome.error != ErrorCode::NONE) {
-      urgent_ = true;
-      return Refuse(context_, outcome.error, outcome.error_message, result);
-    }
+    return read;
+  }
+
+  // Puts what was read into the answer.
+  void Take(int i, const ReadRequest& read, ReadOutcome outcome,
+            v1::PartitionFetchResult* result) {
     result->set_high_watermark(outcome.high_watermark.value());
     result->set_last_stable_offset(outcome.last_stable_offset.value());
     result->set_log_start_offset(outcome.log_start_offset.value());
@@ -156,7 +171,8 @@ class PendingFetch : public std::enable_shared_from_this<PendingFetch> {
       out->set_producer_id(aborted.producer_id.value());
       out->set_first_offset(aborted.first_offset.value());
     }
-    bytes_ += outcome.batches.size();
+    sources_[i].bytes = outcome.size_bytes;
+    bytes_ += outcome.size_bytes;
     if (request_.plain_records()) {
       absl::Status status =
           AddPlainRecords(outcome.batches, read.offset, result);
@@ -167,76 +183,107 @@ class PendingFetch : public std::enable_shared_from_this<PendingFetch> {
                       std::string(status.message()), result);
       }
     } else {
-      *batches = std::move(outcome.batches);
+      answer_.batches[i] = {std::move(outcome.batches),
+                            std::move(outcome.ranges), outcome.size_bytes};
     }
     // More arrives when the bound moves beyond where it stood now.
     Offset bound = outcome.high_watermark;
     if (bound_ == ReadBound::kLogEnd) bound = outcome.log_end_offset;
     if (bound_ == ReadBound::kLastStable) bound = outcome.last_stable_offset;
-    waits_.push_back({found.partition, std::max(read.offset, bound)});
+    sources_[i].wait_beyond = std::max(read.offset, bound);
   }
 
-  // The first wait that fires runs the fetch again and drops the others. The
-  // reader that is told of a changed role finds the error by reading.
-  void Wait() {
-    auto fired = std::make_shared<std::atomic<bool>>(false);
-    auto round = std::make_shared<std::vector<WaitPoint>>(std::move(waits_));
-    // Guards the ids against a waiter that fires while they are still noted.
-    auto noting = std::make_shared<std::mutex>();
-    auto self = shared_from_this();
-    auto wake = [self, fired, round, noting](size_t index) {
-      if (fired->exchange(true)) return;
+  void Wait(int i) {
+    Source& source = sources_[i];
+    if (source.partition == nullptr) return;
+    source.wait = source.partition->WaitFor(
+        bound_, source.wait_beyond, deadline_ms_,
+        [self = shared_from_this(), i](WakeReason) { self->OnWoken(i); });
+  }
+
+  // A waiter fired: more data, another role (the read finds the error), or the
+  // time is over.
+  void OnWoken(int i) {
+    {
+      std::lock_guard lock(mutex_);
+      if (answered_) return;
+      woken_.push_back(i);
+      if (std::exchange(working_, true)) return;
+    }
+    Work();
+  }
+
+  // Reads what the waiters told of, until there is nothing new or the fetch is
+  // answered. One thread at a time: whoever set `working_`.
+  void Work() {
+    std::vector<int> woken;
+    for (;;) {
+      woken.clear();
       {
-        std::lock_guard guard(*noting);
-        for (size_t i = 0; i < round->size(); ++i) {
-          if (i != index && (*round)[i].id != 0) {
-            (*round)[i].partition->CancelWait((*round)[i].id);
-          }
+        std::lock_guard lock(mutex_);
+        woken.swap(woken_);
+        if (woken.empty()) {
+          working_ = false;
+          return;
         }
       }
-      self->Run();
-    };
-    for (size_t i = 0; i < round->size(); ++i) {
-      if (fired->load()) break;
-      WaitPoint& point = (*round)[i];
-      Partition::WaitId id = point.partition->WaitFor(
-          bound_, point.offset, deadline_ms_,
-          [wake, i](WakeReason) { wake(i); });
-      std::lock_guard guard(*noting);
-      point.id = id;
-      // Too late to be among those that the firing waiter dropped.
-      if (fired->load()) point.partition->CancelWait(id);
+      const bool time_over = context_.clock->MonotonicMs() >= deadline_ms_;
+      if (time_over) {
+        // The offsets that are told shall be of now.
+        for (int i = 0; i < request_.partitions_size(); ++i) ReadOne(i);
+        return Answer();
+      }
+      for (int i : woken) ReadOne(i);
+      if (Complete()) return Answer();
+      for (int i : woken) Wait(i);
     }
   }
 
-  void Answer(FetchAnswer answer) {
+  void Answer() {
+    {
+      std::lock_guard lock(mutex_);
+      answered_ = true;
+    }
+    for (Source& source : sources_) {
+      if (source.wait != 0) source.partition->CancelWait(source.wait);
+    }
     (bound_ == ReadBound::kLogEnd ? context_.metrics->replica_fetch_bytes
                                   : context_.metrics->fetch_bytes)
         ->Add(bytes_);
     context_.metrics->fetch_seconds->Observe(
         (context_.clock->MonotonicMs() - started_ms_) / 1e3);
-    done_(std::move(answer));
+    done_(std::move(answer_));
   }
 
   const BrokerContext& context_;
   const v1::FetchRequest request_;
+  const FetchForm form_;
   const Done<FetchAnswer> done_;
   const int64_t started_ms_;
   const int64_t deadline_ms_;
   ReadBound bound_ = ReadBound::kHighWatermark;
+  int64_t budget_ = 0;  // bytes of the whole answer
 
-  // Of the last read.
-  std::vector<WaitPoint> waits_;
+  // Of whoever works.
+  FetchAnswer answer_;
+  std::vector<Source> sources_;
   bool urgent_ = false;  // an error or a divergence: answer without waiting
   int64_t bytes_ = 0;
+
+  std::mutex mutex_;         // the three below
+  std::vector<int> woken_;   // partitions to look at again
+  bool working_ = true;      // Start works first
+  bool answered_ = false;
 };
 
 }  // namespace
 
 void Fetch(const BrokerContext& context, const RequestContext& caller,
-           v1::FetchRequest request, Done<FetchAnswer> done) {
-  std::make_shared<PendingFetch>(context, std::move(request), std::move(done))
-      ->Run();
+           v1::FetchRequest request, FetchForm form,
+           Done<FetchAnswer> done) {
+  std::make_shared<PendingFetch>(context, std::move(request), form,
+                                 std::move(done))
+      ->Start();
 }
 
 }  // namespace sillok::api

@@ -7,22 +7,34 @@
 
 #include "base/bytes.h"
 #include "broker/api/broker_context.h"
+#include "broker/log/log_view.h"
 #include "proto/broker.pb.h"
 
 namespace sillok::api {
 
+// How the batches are wanted: as memory, or as parts of files that a door sends
+// without reading them (sendfile).
+enum class FetchForm { kBytes, kRanges };
+
+struct FetchedBatches {
+  Bytes bytes;                    // kBytes
+  std::vector<FileRange> ranges;  // kRanges
+  int64_t size = 0;               // of either
+};
+
 // The answer and, beside it, the batches of response.partitions(i).
 struct FetchAnswer {
   v1::FetchResponse response;
-  std::vector<Bytes> batches;
+  std::vector<FetchedBatches> batches;
 };
 
 // Answers at once when there are min_bytes, an error or a divergence to tell, or
-// when max_wait_ms is 0; else when one of the partitions got more (looks again
-// then) or max_wait_ms is over. Partitions come in the order asked. The first
+// when max_wait_ms is 0; else when some partitions got more (only those are read
+// again) or max_wait_ms is over. Partitions come in the order asked. The first
 // batch is given whole even if larger than all limits (KIP-74).
 void Fetch(const BrokerContext& context, const RequestContext& caller,
-           v1::FetchRequest request, Done<FetchAnswer> done);
+           v1::FetchRequest request, FetchForm form,
+           Done<FetchAnswer> done);
 
 }  // namespace sillok::api
 

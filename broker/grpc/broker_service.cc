@@ -57,7 +57,16 @@ std::string ClientHost(const CallbackServerContext& context) {
 }
 
 api::RequestContext Caller(const CallbackServerContext& context) {
-  return {ClientHost(context)};
+  return {.client_host = ClientHost(context)};
+}
+
+Bytes Serialize(api::FetchAnswer answer) {
+  std::vector<Bytes> batches;
+  batches.reserve(answer.batches.size());
+  for (api::FetchedBatches& fetched : answer.batches) {
+    batches.push_back(std::move(fetched.bytes));
+  }
+  return SerializeFetchResponse(std::move(answer.response), batches);
 }
 
 grpc::Status ToGrpc(const absl::Status& status) {
@@ -124,9 +133,9 @@ class BrokerService final : public Base {
       return reactor;
     }
     api::Fetch(context_, Caller(*call), std::move(message),
+               api::FetchForm::kBytes,
                [reactor, response](api::FetchAnswer answer) {
-                 *response = rpc::ToByteBuffer(SerializeFetchResponse(
-                     std::move(answer.response), answer.batches));
+                 *response = rpc::ToByteBuffer(Serialize(std::move(answer)));
                  reactor->Finish(grpc::Status::OK);
                });
     return reactor;
@@ -143,9 +152,9 @@ class BrokerService final : public Base {
             return absl::InvalidArgumentError("not a valid FetchRequest");
           }
           api::Fetch(context_, caller, std::move(message),
+                     api::FetchForm::kBytes,
                      [answer = std::move(answer)](api::FetchAnswer fetched) {
-                       answer(SerializeFetchResponse(
-                           std::move(fetched.response), fetched.batches));
+                       answer(Serialize(std::move(fetched)));
                      });
           return absl::OkStatus();
         });
