@@ -28,8 +28,9 @@ using RawData = v1::Broker::WithRawCallbackMethod_Produce<
             v1::Broker::WithRawCallbackMethod_FetchStream<S>>>>;
 template <typename S>
 using Reads = v1::Broker::WithCallbackMethod_ListOffsets<
-    v1::Broker::WithCallbackMethod_Metadata<
-        v1::Broker::WithCallbackMethod_FindCoordinator<S>>>;
+    v1::Broker::WithCallbackMethod_OffsetsForLeaderEpoch<
+        v1::Broker::WithCallbackMethod_Metadata<
+            v1::Broker::WithCallbackMethod_FindCoordinator<S>>>>;
 template <typename S>
 using Groups = v1::Broker::WithCallbackMethod_JoinGroup<
     v1::Broker::WithCallbackMethod_SyncGroup<
@@ -43,8 +44,13 @@ using Groups = v1::Broker::WithCallbackMethod_JoinGroup<
 template <typename S>
 using Admin = v1::Broker::WithCallbackMethod_CreateTopics<
     v1::Broker::WithCallbackMethod_DeleteTopics<
-        v1::Broker::WithCallbackMethod_DescribeConfigs<
-            v1::Broker::WithCallbackMethod_DescribeLogDirs<S>>>>;
+        v1::Broker::WithCallbackMethod_CreatePartitions<
+            v1::Broker::WithCallbackMethod_ElectLeaders<
+                v1::Broker::WithCallbackMethod_AlterConfigs<
+                    v1::Broker::WithCallbackMethod_DescribeConfigs<
+                        v1::Broker::WithCallbackMethod_DeleteRecords<
+                            v1::Broker::WithCallbackMethod_DescribeLogDirs<
+                                S>>>>>>>>;
 using Base = RawData<Reads<Groups<Admin<v1::Broker::Service>>>>;
 
 // "ipv4:10.0.0.7:40322" -> "/10.0.0.7", as Kafka writes a client's host.
@@ -165,6 +171,12 @@ class BrokerService final : public Base {
       v1::ListOffsetsResponse* response) override {
     return Now(call, response, api::ListOffsets(context_, *request));
   }
+  ServerUnaryReactor* OffsetsForLeaderEpoch(
+      CallbackServerContext* call,
+      const v1::OffsetsForLeaderEpochRequest* request,
+      v1::OffsetsForLeaderEpochResponse* response) override {
+    return Now(call, response, api::OffsetsForLeaderEpoch(context_, *request));
+  }
   ServerUnaryReactor* Metadata(CallbackServerContext* call,
                                const v1::MetadataRequest* request,
                                v1::MetadataResponse* response) override {
@@ -251,6 +263,34 @@ class BrokerService final : public Base {
       v1::DeleteTopicsResponse* response) override {
     return Later(call, response, [&](auto done) {
       api::DeleteTopics(context_, *request, std::move(done));
+    });
+  }
+  ServerUnaryReactor* CreatePartitions(
+      CallbackServerContext* call, const v1::CreatePartitionsRequest* request,
+      v1::CreatePartitionsResponse* response) override {
+    return Later(call, response, [&](auto done) {
+      api::CreatePartitions(context_, *request, std::move(done));
+    });
+  }
+  ServerUnaryReactor* ElectLeaders(
+      CallbackServerContext* call, const v1::ElectLeadersRequest* request,
+      v1::ElectLeadersResponse* response) override {
+    return Later(call, response, [&](auto done) {
+      api::ElectLeaders(context_, *request, std::move(done));
+    });
+  }
+  ServerUnaryReactor* AlterConfigs(
+      CallbackServerContext* call, const v1::AlterConfigsRequest* request,
+      v1::AlterConfigsResponse* response) override {
+    return Later(call, response, [&](auto done) {
+      api::AlterConfigs(context_, *request, std::move(done));
+    });
+  }
+  ServerUnaryReactor* DeleteRecords(
+      CallbackServerContext* call, const v1::DeleteRecordsRequest* request,
+      v1::DeleteRecordsResponse* response) override {
+    return Later(call, response, [&](auto done) {
+      api::DeleteRecords(context_, *request, std::move(done));
     });
   }
   ServerUnaryReactor* DescribeConfigs(
