@@ -23,6 +23,15 @@ bool SaysNotController(const v1::AlterPartitionResponse& r) {
 bool SaysNotController(const v1::ControlledShutdownResponse& r) {
   return r.error_code() == v1::NOT_CONTROLLER;
 }
+bool SaysNotController(const v1::ElectLeadersResponse& r) {
+  return r.error_code() == v1::NOT_CONTROLLER;
+}
+bool SaysNotController(const v1::AlterConfigsResponse& r) {
+  return std::any_of(r.results().begin(), r.results().end(),
+                     [](const v1::AlteredConfig& result) {
+                       return result.error_code() == v1::NOT_CONTROLLER;
+                     });
+}
 template <typename TopicsResponse>
 bool SaysNotController(const TopicsResponse& r) {
   return std::any_of(r.topics().begin(), r.topics().end(),
@@ -57,6 +66,31 @@ absl::StatusOr<v1::DeleteTopicsResponse> UnknownOutcome(
   for (const std::string& name : request.names()) {
     v1::TopicResult* result = response.add_topics();
     result->set_name(name);
+    result->set_error_code(v1::REQUEST_TIMED_OUT);
+    result->set_error_message(kUnknownText);
+  }
+  return response;
+}
+
+template <>
+absl::StatusOr<v1::CreatePartitionsResponse> UnknownOutcome(
+    const v1::CreatePartitionsRequest& request) {
+  v1::CreatePartitionsResponse response;
+  for (const v1::MorePartitions& topic : request.topics()) {
+    v1::TopicResult* result = response.add_topics();
+    result->set_name(topic.name());
+    result->set_error_code(v1::REQUEST_TIMED_OUT);
+    result->set_error_message(kUnknownText);
+  }
+  return response;
+}
+template <>
+absl::StatusOr<v1::AlterConfigsResponse> UnknownOutcome(
+    const v1::AlterConfigsRequest& request) {
+  v1::AlterConfigsResponse response;
+  for (const v1::ConfigResourceChanges& changes : request.resources()) {
+    v1::AlteredConfig* result = response.add_results();
+    *result->mutable_resource() = changes.resource();
     result->set_error_code(v1::REQUEST_TIMED_OUT);
     result->set_error_message(kUnknownText);
   }
@@ -302,6 +336,31 @@ void ControllerChannel::DeleteTopics(v1::DeleteTopicsRequest request,
   StartCall<v1::DeleteTopicsRequest, v1::DeleteTopicsResponse>(
       impl_, std::move(request),
       {&Async::ControllerDeleteTopics, false, timeout_ms}, std::move(done));
+}
+
+void ControllerChannel::CreatePartitions(
+    v1::CreatePartitionsRequest request,
+    Done<v1::CreatePartitionsResponse> done) {
+  const int64_t timeout_ms = OrDefault(request.timeout_ms());
+  StartCall<v1::CreatePartitionsRequest, v1::CreatePartitionsResponse>(
+      impl_, std::move(request),
+      {&Async::ControllerCreatePartitions, false, timeout_ms}, std::move(done));
+}
+
+void ControllerChannel::ElectLeaders(v1::ElectLeadersRequest request,
+                                     Done<v1::ElectLeadersResponse> done) {
+  const int64_t timeout_ms = OrDefault(request.timeout_ms());
+  StartCall<v1::ElectLeadersRequest, v1::ElectLeadersResponse>(
+      impl_, std::move(request),
+      {&Async::ControllerElectLeaders, true, timeout_ms}, std::move(done));
+}
+
+void ControllerChannel::AlterConfigs(v1::AlterConfigsRequest request,
+                                     Done<v1::AlterConfigsResponse> done) {
+  StartCall<v1::AlterConfigsRequest, v1::AlterConfigsResponse>(
+      impl_, std::move(request),
+      {&Async::ControllerAlterConfigs, false, kDefaultTimeoutMs},
+      std::move(done));
 }
 
 }  // namespace sillok

@@ -24,8 +24,8 @@ struct ControllerChannelOptions {
 // there, and a connection that was never made are tried again at the controller
 // of the day until the request's deadline. What may have been carried out is
 // tried again only where that is harmless: AlterPartition and ControlledShutdown
-// are, being conditional on epochs; CreateTopics and DeleteTopics then end with
-// REQUEST_TIMED_OUT (unknown) in each topic.
+// are, being conditional on epochs, and so is ElectLeaders; the others then end
+// with REQUEST_TIMED_OUT (unknown) in each topic or resource.
 //
 // Thread-safe. Every `done` runs exactly once, on a thread of gRPC, the timer or
 // the executor: post to your strand. `finder` and `timer` must outlive it.
@@ -54,6 +54,13 @@ class ControllerChannel {
                     Done<v1::CreateTopicsResponse> done);
   void DeleteTopics(v1::DeleteTopicsRequest request,
                     Done<v1::DeleteTopicsResponse> done);
+  void CreatePartitions(v1::CreatePartitionsRequest request,
+                        Done<v1::CreatePartitionsResponse> done);
+  void ElectLeaders(v1::ElectLeadersRequest request,
+                    Done<v1::ElectLeadersResponse> done);
+  // Waits 30 s at most.
+  void AlterConfigs(v1::AlterConfigsRequest request,
+                    Done<v1::AlterConfigsResponse> done);
 
   class Impl;  // of controller_channel.cc
 

@@ -105,6 +105,13 @@ void ReadBroker(const Reads& reads, const std::string& name,
           broker.address.set_kafka_port(kafka->port);
         }
         broker.address.set_rack(znode->rack);
+        for (const BrokerEndpoint& endpoint : znode->endpoints) {
+          v1::BrokerEndpoint* told = broker.address.add_endpoints();
+          told->set_listener(endpoint.listener);
+          told->set_security_protocol(endpoint.security_protocol);
+          told->set_host(endpoint.host);
+          told->set_port(endpoint.port);
+        }
       });
 }
 

@@ -25,11 +25,20 @@ PartitionInfo FromState(const v1::PartitionState& state) {
 }
 
 BrokerInfo FromAddress(const v1::BrokerAddress& address) {
-  return {.id = BrokerId(address.broker_id()),
-          .host = address.host(),
-          .port = address.port(),
-          .kafka_port = address.kafka_port(),
-          .rack = address.rack()};
+  BrokerInfo broker{.id = BrokerId(address.broker_id()),
+                    .host = address.host(),
+                    .port = address.port(),
+                    .kafka_port = address.kafka_port(),
+                    .rack = address.rack(),
+                    .endpoints = {}};
+  for (const v1::BrokerEndpoint& endpoint : address.endpoints()) {
+    broker.endpoints.push_back({.listener = endpoint.listener(),
+                                .security_protocol =
+                                    endpoint.security_protocol(),
+                                .host = endpoint.host(),
+                                .port = endpoint.port()});
+  }
+  return broker;
 }
 
 bool IsOlder(const v1::PartitionState& state, const PartitionInfo& known) {
@@ -44,6 +53,14 @@ constexpr int32_t kMaxPartitions = 1'000'000;
 
 bool IsInternalTopic(std::string_view name) {
   return name == "__consumer_offsets" || name == "__transaction_state";
+}
+
+const ListenerEndpoint* BrokerInfo::FindEndpoint(
+    std::string_view listener) const {
+  for (const ListenerEndpoint& endpoint : endpoints) {
+    if (endpoint.listener == listener) return &endpoint;
+  }
+  return nullptr;
 }
 
 const PartitionInfo* TopicInfo::FindPartition(int32_t partition) const {

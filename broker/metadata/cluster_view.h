@@ -21,12 +21,25 @@
 
 namespace sillok {
 
+// Where one of a broker's doors is found (advertised.listeners).
+struct ListenerEndpoint {
+  std::string listener;           // GRPC, PLAINTEXT, or the operator's name
+  std::string security_protocol;  // GRPC, PLAINTEXT
+  std::string host;
+  int32_t port = 0;
+  friend bool operator==(const ListenerEndpoint&,
+                         const ListenerEndpoint&) = default;
+};
+
 struct BrokerInfo {
   BrokerId id;
   std::string host;
   int32_t port = 0;        // gRPC
-  int32_t kafka_port = 0;  // Kafka wire protocol; 0 = none
+  int32_t kafka_port = 0;  // of the first Kafka listener; 0 = none
   std::string rack;
+  std::vector<ListenerEndpoint> endpoints;  // all, as registered
+  // Null when the broker has no listener of that name.
+  const ListenerEndpoint* FindEndpoint(std::string_view listener) const;
   friend bool operator==(const BrokerInfo&, const BrokerInfo&) = default;
 };
 

@@ -350,9 +350,13 @@ absl::StatusOr<DeletedReplicasZnode> DecodeDeletedReplicas(
   return deleted;
 }
 
+namespace {
+constexpr std::string_view kUuidAlphabet =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+constexpr size_t kUuidTextLength = 22;
+}  // namespace
+
 std::string EncodeUuid(const std::array<uint8_t, 16>& bytes) {
-  static constexpr char kAlphabet[] =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
   std::string text;
   for (size_t bit = 0; bit < 128; bit += 6) {
     uint32_t six = 0;
@@ -360,9 +364,28 @@ std::string EncodeUuid(const std::array<uint8_t, 16>& bytes) {
       const uint32_t value = b < 128 ? (bytes[b / 8] >> (7 - b % 8)) & 1 : 0;
       six = six << 1 | value;
     }
-    text.push_back(kAlphabet[six]);
+    text.push_back(kUuidAlphabet[six]);
   }
   return text;
+}
+
+std::optional<std::array<uint8_t, 16>> DecodeUuid(std::string_view text) {
+  if (text.size() != kUuidTextLength) return std::nullopt;
+  std::array<uint8_t, 16> bytes{};
+  size_t bit = 0;
+  for (char c : text) {
+    const size_t six = kUuidAlphabet.find(c);
+    if (six == std::string_view::npos) return std::nullopt;
+    for (int shift = 5; shift >= 0; --shift, ++bit) {
+      const uint32_t value = (six >> shift) & 1;
+      if (bit < 128) {
+        bytes[bit / 8] |= value << (7 - bit % 8);
+      } else if (value != 0) {
+        return std::nullopt;  // beyond the 128 bits: two texts for one id
+      }
+    }
+  }
+  return bytes;
 }
 
 }  // namespace sillok

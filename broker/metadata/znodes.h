@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -43,7 +44,8 @@ const std::vector<std::string>& Base();
 
 struct BrokerEndpoint {
   std::string listener;           // PLAINTEXT, GRPC, ...
-  std::string security_protocol;  // PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL
+  // PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL; ours: GRPC
+  std::string security_protocol;
   std::string host;
   int32_t port = 0;
   friend bool operator==(const BrokerEndpoint&,
@@ -108,6 +110,8 @@ absl::StatusOr<DeletedReplicasZnode> DecodeDeletedReplicas(
 
 // 16 random bytes as the 22 characters that Kafka prints (base64url, no pad).
 std::string EncodeUuid(const std::array<uint8_t, 16>& bytes);
+// Back; nothing when `text` is not such a text.
+std::optional<std::array<uint8_t, 16>> DecodeUuid(std::string_view text);
 
 }  // namespace sillok
 
