@@ -34,13 +34,15 @@
 #include "broker/group/group_coordinator.h"
 #include "broker/grpc/broker_service.h"
 #include "broker/journal/partition_journal.h"
+#include "broker/listeners.h"
 #include "broker/log/log_directory.h"
 #include "broker/metadata/broker_registration.h"
 #include "broker/metadata/cluster_view_holder.h"
 #include "broker/metadata/session_store.h"
-#include "broker/metadata/topic_config.h"
+#include "broker/part_options.h"
 #include "broker/replication/grpc_fetch_channel.h"
 #include "broker/replication/partition_table.h"
+#include "broker/txn/producer_ids.h"
 #include "coordinator/client/session.h"
 #include "fmt/format.h"
 
@@ -62,31 +64,6 @@ std::string RandomUuid() {
   return text;
 }
 
-TopicSettings SettingsOf(const ConfigMap& topic, const ConfigMap& broker) {
-  TopicConfig config = ResolveTopicConfig(topic, broker);
-  TopicSettings settings;
-  settings.log.segment_bytes = config.segment_bytes;
-  settings.log.segment_ms = config.segment_ms;
-  settings.log.segment_jitter_ms = config.segment_jitter_ms;
-  settings.log.index_interval_bytes = config.index_interval_bytes;
-  settings.log.segment_index_bytes = config.segment_index_bytes;
-  settings.log.max_message_bytes = config.max_message_bytes;
-  settings.log.retention_ms = config.retention_ms;
-  settings.log.retention_bytes = config.retention_bytes;
-  settings.log.cleanup_delete = config.cleanup_delete;
-  settings.log.cleanup_compact = config.cleanup_compact;
-  settings.log.timestamp_type = config.log_append_time
-                                    ? record::TimestampType::kLogAppendTime
-                                    : record::TimestampType::kCreateTime;
-  settings.log.timestamp_before_max_ms = config.timestamp_before_max_ms;
-  settings.log.timestamp_after_max_ms = config.timestamp_after_max_ms;
-  settings.log.flush_messages = config.flush_messages;
-  settings.log.flush_ms = config.flush_ms;
-  settings.min_insync_replicas = config.min_insync_replicas;
-  settings.acknowledge_after_flush = config.flush_messages == 1;
-  return settings;
-}
-
 // Leaders' wishes for another ISR go to the controller.
 class ControllerIsrChannel final : public IsrChannel {
  public:
@@ -103,96 +80,6 @@ class ControllerIsrChannel final : public IsrChannel {
  private:
   ControllerChannel* controller_;
 };
-
-PartitionTableOptions TableOptions(const Config& config) {
-  PartitionTableOptions options;
-  options.broker_id = BrokerId(config.GetInt("broker.id"));
-  options.replica_lag_time_max_ms = config.GetInt("replica.lag.time.max.ms");
-  options.high_watermark_checkpoint_interval_ms =
-      config.GetInt("replica.high.watermark.checkpoint.interval.ms");
-  options.retention_check_interval_ms =
-      config.GetInt("log.retention.check.interval.ms");
-  options.recovery_checkpoint_interval_ms =
-      config.GetInt("log.flush.offset.checkpoint.interval.ms");
-  options.replica_fetch_wait_max_ms =
-      config.GetInt("replica.fetch.wait.max.ms");
-  options.replica_fetch_max_bytes = config.GetInt("replica.fetch.max.bytes");
-  options.replica_fetch_response_max_bytes =
-      config.GetInt("replica.fetch.response.max.bytes");
-  options.replica_fetch_backoff_ms = config.GetInt("replica.fetch.backoff.ms");
-  options.strand_threads = config.GetInt("num.io.threads");
-  options.io_threads = config.GetInt("background.threads");
-  return options;
-}
-
-GroupOptions GroupOptionsOf(const Config& config) {
-  GroupOptions options;
-  options.min_session_timeout_ms =
-      config.GetInt("group.min.session.timeout.ms");
-  options.max_session_timeout_ms =
-      config.GetInt("group.max.session.timeout.ms");
-  options.initial_rebalance_delay_ms =
-      config.GetInt("group.initial.rebalance.delay.ms");
-  options.max_size = config.GetInt("group.max.size");
-  options.offset_metadata_max_bytes =
-      config.GetInt("offset.metadata.max.bytes");
-  options.offsets_retention_minutes =
-      config.GetInt("offsets.retention.minutes");
-  options.offsets_retention_check_interval_ms =
-      config.GetInt("offsets.retention.check.interval.ms");
-  options.offsets_topic_partitions =
-      config.GetInt("offsets.topic.num.partitions");
-  options.offsets_topic_replication_factor =
-      config.GetInt("offsets.topic.replication.factor");
-  options.offsets_topic_segment_bytes =
-      config.GetInt("offsets.topic.segment.bytes");
-  options.offsets_commit_timeout_ms =
-      config.GetInt("offsets.commit.timeout.ms");
-  options.offsets_load_buffer_bytes =
-      config.GetInt("offsets.load.buffer.size");
-  return options;
-}
-
-ControllerOptions ControllerOptionsOf(const Config& config) {
-  ControllerOptions options;
-  options.broker_id = BrokerId(config.GetInt("broker.id"));
-  options.num_partitions = config.GetInt("num.partitions");
-  options.default_replication_factor =
-      config.GetInt("default.replication.factor");
-  options.unclean_leader_election_enable =
-      config.GetBool("unclean.leader.election.enable");
-  options.delete_topic_enable = config.GetBool("delete.topic.enable");
-  options.auto_leader_rebalance_enable =
-      config.GetBool("auto.leader.rebalance.enable");
-  options.leader_imbalance_check_interval_ms =
-      config.GetInt("leader.imbalance.check.interval.seconds") * 1000;
-  options.leader_imbalance_per_broker_percentage =
-      config.GetInt("leader.imbalance.per.broker.percentage");
-  options.random_seed = std::random_device()();
-  return options;
-}
-
-api::BrokerOptions ApiOptions(const Config& config) {
-  api::BrokerOptions options;
-  options.broker_id = BrokerId(config.GetInt("broker.id"));
-  options.auto_create_topics = config.GetBool("auto.create.topics.enable");
-  options.num_partitions = config.GetInt("num.partitions");
-  options.replication_factor = config.GetInt("default.replication.factor");
-  options.fetch_max_bytes = config.GetInt("fetch.max.bytes");
-  options.offsets_topic_partitions =
-      config.GetInt("offsets.topic.num.partitions");
-  options.offsets_topic_replication_factor =
-      config.GetInt("offsets.topic.replication.factor");
-  options.offsets_topic_segment_bytes =
-      config.GetInt("offsets.topic.segment.bytes");
-  options.log_dir = config.GetString("log.dirs");
-  options.config = ConfigValues(config);
-  for (const ConfigKey& key : BrokerConfigSpec().keys()) {
-    options.config_entries.push_back({key.name, config.GetString(key.name),
-                                      key.doc, !config.IsSet(key.name)});
-  }
-  return options;
-}
 
 // Runs `start` with a callback and waits for it, but not for ever.
 void AwaitStep(const char* what,
@@ -233,6 +120,7 @@ class Broker::Impl {
   void BuildReplication();
   void BuildCluster();
   absl::Status Listen();
+  std::vector<BrokerEndpoint> AdvertisedEndpoints() const;
   void Register();
   void AddMetrics();
 
@@ -281,6 +169,7 @@ class Broker::Impl {
 
   std::unique_ptr<LogDirectory> logs_;
   std::unique_ptr<SessionStore> store_;
+  std::unique_ptr<ProducerIds> producer_ids_;
   ClusterViewHolder cluster_;
   std::unique_ptr<ControllerFinder> finder_;
   std::unique_ptr<ControllerChannel> controller_channel_;
@@ -298,6 +187,7 @@ class Broker::Impl {
   api::BrokerContext context_;
   std::unique_ptr<grpc::Service> broker_service_;
   std::unique_ptr<ControllerService> controller_service_;
+  ListenerPlan listeners_;
   std::unique_ptr<rpc::RpcServer> server_;
   std::unique_ptr<HttpEndpoint> http_;
   std::unique_ptr<BrokerRegistration> registration_;
@@ -347,6 +237,8 @@ absl::Status Broker::Impl::ConnectCoordinator() {
       config_.GetInt("broker.disconnect.timeout.ms");
   options.client_name = fmt::format("broker-{}", id_.value());
   store_ = std::make_unique<SessionStore>(options, &executor_, &timer_);
+  producer_ids_ =
+      std::make_unique<ProducerIds>(id_, store_.get(), &executor_);
   finder_ = std::make_unique<ControllerFinder>(store_.get(), &executor_, &timer_);
   controller_channel_ = std::make_unique<ControllerChannel>(
       ControllerChannelOptions(), finder_.get(), &timer_);
@@ -382,7 +274,7 @@ void Broker::Impl::BuildReplication() {
     stream_->ReportDeleted({deleted});
   };
   partitions_ =
-      std::make_unique<PartitionTable>(TableOptions(config_), environment);
+      std::make_unique<PartitionTable>(TableOptionsOf(config_), environment);
   partitions_->AddRoleListener([this](const std::shared_ptr<Partition>& partition,
                                       ReplicaRole role, LeaderEpoch epoch) {
     OnRoleChange(partition, role, epoch);
@@ -409,10 +301,11 @@ void Broker::Impl::BuildCluster() {
       });
   partitions_->Start();
 
-  context_.options = ApiOptions(config_);
+  context_.options = ApiOptionsOf(config_);
   context_.cluster = &cluster_;
   context_.partitions = partitions_.get();
   context_.groups = groups_.get();
+  context_.producer_ids = producer_ids_.get();
   context_.controller = controller_channel_.get();
   context_.clock = clock_;
   context_.metrics = &api_metrics_;
@@ -429,17 +322,12 @@ void Broker::Impl::BuildCluster() {
 }
 
 absl::Status Broker::Impl::Listen() {
-  ASSIGN_OR_RETURN(std::vector<BrokerEndpoint> listeners,
-                   ParseListeners(config_.GetString("listeners")));
+  ASSIGN_OR_RETURN(listeners_, BrokerListeners(config_));
   std::vector<std::string> addresses;
-  for (const BrokerEndpoint& listener : listeners) {
-    if (listener.listener != kGrpcListener) {
-      return absl::InvalidArgumentError(
-          fmt::format("listeners: '{}://' is not a listener of this version; "
-                      "allowed: GRPC://",
-                      listener.listener));
+  for (const BrokerEndpoint& listener : listeners_.listen) {
+    if (listener.security_protocol == kGrpcProtocol) {
+      addresses.push_back(HostPort(listener));
     }
-    addresses.push_back(fmt::format("{}:{}", listener.host, listener.port));
   }
   ASSIGN_OR_RETURN(server_, rpc::RpcServer::Start(
                                 addresses, {broker_service_.get(),
@@ -452,6 +340,21 @@ absl::Status Broker::Impl::Listen() {
   return absl::OkStatus();
 }
 
+// The listeners' own ports and this machine's name where the configuration left
+// them open.
+std::vector<BrokerEndpoint> Broker::Impl::AdvertisedEndpoints() const {
+  std::vector<BrokerEndpoint> endpoints = listeners_.advertise;
+  for (BrokerEndpoint& endpoint : endpoints) {
+    if (endpoint.port == 0) endpoint.port = server_->port();
+    if (endpoint.host == "0.0.0.0" || endpoint.host == "::") {
+      char name[256] = {};
+      gethostname(name, sizeof(name) - 1);
+      endpoint.host = name;
+    }
+  }
+  return endpoints;
+}
+
 void Broker::Impl::Register() {
   BrokerRegistrationOptions options;
   options.broker_id = id_;
@@ -459,17 +362,7 @@ void Broker::Impl::Register() {
   options.new_cluster_id = RandomUuid();
   options.wait_for_old_session_ms =
       2 * config_.GetInt("zookeeper.session.timeout.ms") + 5'000;
-  std::string advertised = config_.GetString("advertised.listeners");
-  if (advertised.empty()) advertised = config_.GetString("listeners");
-  options.endpoints = *ParseListeners(advertised);
-  for (BrokerEndpoint& endpoint : options.endpoints) {
-    if (endpoint.port == 0) endpoint.port = server_->port();
-    if (endpoint.host == "0.0.0.0" || endpoint.host == "[::]") {
-      char name[256] = {};
-      gethostname(name, sizeof(name) - 1);
-      endpoint.host = name;
-    }
-  }
+  options.endpoints = AdvertisedEndpoints();
   BrokerRegistration::Callbacks callbacks;
   callbacks.registered = [this](BrokerEpoch epoch, const std::string& cluster) {
     OnRegistered(epoch, cluster);

@@ -1,7 +1,8 @@
 #include "broker/broker_config.h"
 
-#include <charconv>
+#include <algorithm>
 #include <limits>
+#include <string>
 #include <string_view>
 
 #include "broker/metadata/topic_config.h"
@@ -13,16 +14,16 @@ namespace {
 
 constexpr int64_t kMax32 = std::numeric_limits<int32_t>::max();
 
+// The parts alone; how they fit together is BrokerListeners' to say.
 std::string CheckListeners(const std::string& text) {
-  auto parsed = ParseListeners(text);
-  if (!parsed.ok()) {
-    return "GRPC://host:port: " + std::string(parsed.status().message());
-  }
-  for (const BrokerEndpoint& endpoint : *parsed) {
-    if (endpoint.listener != kGrpcListener) {
-      return fmt::format("GRPC://host:port: this version has no '{}://'",
-                         endpoint.listener);
+  for (size_t begin = 0; begin <= text.size();) {
+    size_t comma = std::min(text.find(',', begin), text.size());
+    auto parsed = ParseListener(text.substr(begin, comma - begin));
+    if (!parsed.ok()) {
+      return "NAME://host:port,NAME://host:port, such as GRPC://host:port: " +
+             std::string(parsed.status().message());
     }
+    begin = comma + 1;
   }
   return "";
 }
@@ -47,8 +48,7 @@ std::string CheckTopicDefault(const std::string& name,
 }
 
 std::string CheckHostPort(const std::string& text) {
-  auto parsed = ParseListeners("X://" + text);
-  return parsed.ok() ? "" : "host:port";
+  return ParseListener("X://" + text).ok() ? "" : "host:port";
 }
 
 void AddIdentity(ConfigSpec* spec) {
@@ -69,16 +69,21 @@ void AddIdentity(ConfigSpec* spec) {
            "come back (a killed process; a paused one keeps its connection). "
            "0 = only the session timeout counts.",
            0)
-      .Checked("listeners", "GRPC://127.0.0.1:9094",
-               "Where to listen: NAME://host:port, separated by commas. Names: "
-               "GRPC.",
+      .Checked("listeners", "GRPC://127.0.0.1:9094,PLAINTEXT://127.0.0.1:9092",
+               "Where to listen: NAME://host:port, separated by commas. GRPC is "
+               "for our own clients and for the brokers among themselves, "
+               "PLAINTEXT for Kafka clients. No host = all addresses; port 0 = "
+               "any free one.",
                CheckListeners)
       .Checked("advertised.listeners", "",
-               "What clients and brokers are told to connect to; empty = the "
-               "listeners.",
+               "What clients and brokers are told to connect to, by the names "
+               "of the listeners; empty = the listeners.",
                [](const std::string& text) {
                  return text.empty() ? "" : CheckListeners(text);
                })
+      .String("listener.security.protocol.map", kDefaultProtocolMap,
+              "What listeners of other names speak: NAME:PROTOCOL, separated by "
+              "commas. Protocols: GRPC, PLAINTEXT (Kafka).")
       .Checked("http.listen", "127.0.0.1:9644",
                "host:port of /metrics and /healthz.", CheckHostPort)
       .Checked("log.dirs", "/var/lib/sillok/broker",
@@ -93,6 +98,26 @@ void AddIdentity(ConfigSpec* spec) {
               "reno: cheap in a data centre and on loopback), system, or a name "
               "the kernel knows.")
       .Int("log.verbosity", 0, "More lines in the log: 0 to 3.", 0, 3);
+}
+
+void AddKafkaDoor(ConfigSpec* spec) {
+  spec->Int("num.network.threads", 2,
+            "Threads that serve the connections of Kafka clients.", 1, 256)
+      .Int("socket.request.max.bytes", 104'857'600,
+           "Largest request of a Kafka client.", 1024, kMax32)
+      .Int("queued.max.request.bytes", 268'435'456,
+           "Memory for Kafka clients' requests that are being read or carried "
+           "out; beyond it their connections wait.",
+           1 << 20)
+      .Int("max.connections", 10'000,
+           "Most connections of Kafka clients at a time.", 1, kMax32)
+      .Int("max.connections.per.ip", kMax32,
+           "Most of them from one address.", 1, kMax32)
+      .Int("connections.max.idle.ms", 600'000,
+           "A Kafka client's connection that is silent for so long is closed.",
+           1)
+      .Int("max.incremental.fetch.session.cache.slots", 1'000,
+           "Fetch sessions of Kafka clients that are remembered.", 0, kMax32);
 }
 
 void AddTopics(ConfigSpec* spec) {
@@ -193,6 +218,7 @@ const ConfigSpec& BrokerConfigSpec() {
   static const ConfigSpec* spec = [] {
     auto* made = new ConfigSpec;
     AddIdentity(made);
+    AddKafkaDoor(made);
     AddTopics(made);
     AddReplication(made);
     AddLog(made);
@@ -203,40 +229,10 @@ const ConfigSpec& BrokerConfigSpec() {
   return *spec;
 }
 
-absl::StatusOr<std::vector<BrokerEndpoint>> ParseListeners(
-    const std::string& text) {
-  std::vector<BrokerEndpoint> endpoints;
-  std::string_view rest = text;
-  while (!rest.empty()) {
-    std::string_view part = rest.substr(0, rest.find(','));
-    rest.remove_prefix(std::min(rest.size(), part.size() + 1));
-    auto wrong = [&](const char* what) {
-      return absl::InvalidArgumentError(fmt::format("'{}' {}", part, what));
-    };
-    size_t scheme = part.find("://");
-    size_t colon = part.rfind(':');
-    if (scheme == std::string_view::npos || scheme == 0) {
-      return wrong("has no NAME://");
-    }
-    if (colon <= scheme + 2) return wrong("has no port");
-    BrokerEndpoint endpoint;
-    endpoint.listener = std::string(part.substr(0, scheme));
-    endpoint.security_protocol = "PLAINTEXT";
-    endpoint.host = std::string(part.substr(scheme + 3, colon - scheme - 3));
-    std::string_view port = part.substr(colon + 1);
-    auto [end, error] = std::from_chars(port.data(), port.data() + port.size(),
-                                        endpoint.port);
-    if (error != std::errc() || end != port.data() + port.size() ||
-        endpoint.port < 0 || endpoint.port > 65'535) {
-      return wrong("has no port from 0 to 65535");
-    }
-    if (endpoint.host.empty()) return wrong("has no host");
-    endpoints.push_back(std::move(endpoint));
-  }
-  if (endpoints.empty()) {
-    return absl::InvalidArgumentError("there is no listener");
-  }
-  return endpoints;
+absl::StatusOr<ListenerPlan> BrokerListeners(const Config& config) {
+  return PlanListeners({config.GetString("listeners"),
+                        config.GetString("advertised.listeners"),
+                        config.GetString("listener.security.protocol.map")});
 }
 
 std::map<std::string, std::string> ConfigValues(const Config& config) {

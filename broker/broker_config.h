@@ -4,21 +4,19 @@
 
 #include <map>
 #include <string>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "base/config.h"
-#include "broker/metadata/znodes.h"
+#include "broker/listeners.h"
 
 namespace sillok {
 
 // Kafka's names and defaults where Kafka has the key; lives for ever.
 const ConfigSpec& BrokerConfigSpec();
 
-// `NAME://host:port,NAME://host:port` as in `listeners`. An error names the part
-// that is wrong.
-absl::StatusOr<std::vector<BrokerEndpoint>> ParseListeners(
-    const std::string& text);
+// Where to listen and what to tell others. An INVALID_ARGUMENT names the key that
+// is wrong.
+absl::StatusOr<ListenerPlan> BrokerListeners(const Config& config);
 
 // What was set, by key: topics fall back to it.
 std::map<std::string, std::string> ConfigValues(const Config& config);

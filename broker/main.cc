@@ -59,6 +59,10 @@ int main(int argc, char** argv) {
     std::cerr << "sillok-broker: " << config.status().message() << std::endl;
     return 2;
   }
+  if (auto listeners = sillok::BrokerListeners(*config); !listeners.ok()) {
+    std::cerr << "sillok-broker: " << listeners.status().message() << std::endl;
+    return 2;
+  }
   if (print_config) {
     std::cout << config->Print();
     return 0;

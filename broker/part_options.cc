@@ -1,0 +1,126 @@
+#include "broker/part_options.h"
+
+#include <random>
+
+#include "broker/broker_config.h"
+#include "broker/metadata/topic_config.h"
+
+namespace sillok {
+
+TopicSettings SettingsOf(const ConfigMap& topic,
+                         const ConfigMap& broker) {
+  TopicConfig config = ResolveTopicConfig(topic, broker);
+  TopicSettings settings;
+  settings.log.segment_bytes = config.segment_bytes;
+  settings.log.segment_ms = config.segment_ms;
+  settings.log.segment_jitter_ms = config.segment_jitter_ms;
+  settings.log.index_interval_bytes = config.index_interval_bytes;
+  settings.log.segment_index_bytes = config.segment_index_bytes;
+  settings.log.max_message_bytes = config.max_message_bytes;
+  settings.log.retention_ms = config.retention_ms;
+  settings.log.retention_bytes = config.retention_bytes;
+  settings.log.cleanup_delete = config.cleanup_delete;
+  settings.log.cleanup_compact = config.cleanup_compact;
+  settings.log.timestamp_type = config.log_append_time
+                                    ? record::TimestampType::kLogAppendTime
+                                    : record::TimestampType::kCreateTime;
+  settings.log.timestamp_before_max_ms = config.timestamp_before_max_ms;
+  settings.log.timestamp_after_max_ms = config.timestamp_after_max_ms;
+  settings.log.flush_messages = config.flush_messages;
+  settings.log.flush_ms = config.flush_ms;
+  settings.min_insync_replicas = config.min_insync_replicas;
+  settings.acknowledge_after_flush = config.flush_messages == 1;
+  return settings;
+}
+
+PartitionTableOptions TableOptionsOf(const Config& config) {
+  PartitionTableOptions options;
+  options.broker_id = BrokerId(config.GetInt("broker.id"));
+  options.replica_lag_time_max_ms = config.GetInt("replica.lag.time.max.ms");
+  options.high_watermark_checkpoint_interval_ms =
+      config.GetInt("replica.high.watermark.checkpoint.interval.ms");
+  options.retention_check_interval_ms =
+      config.GetInt("log.retention.check.interval.ms");
+  options.recovery_checkpoint_interval_ms =
+      config.GetInt("log.flush.offset.checkpoint.interval.ms");
+  options.replica_fetch_wait_max_ms =
+      config.GetInt("replica.fetch.wait.max.ms");
+  options.replica_fetch_max_bytes = config.GetInt("replica.fetch.max.bytes");
+  options.replica_fetch_response_max_bytes =
+      config.GetInt("replica.fetch.response.max.bytes");
+  options.replica_fetch_backoff_ms = config.GetInt("replica.fetch.backoff.ms");
+  options.strand_threads = config.GetInt("num.io.threads");
+  options.io_threads = config.GetInt("background.threads");
+  return options;
+}
+
+GroupOptions GroupOptionsOf(const Config& config) {
+  GroupOptions options;
+  options.min_session_timeout_ms =
+      config.GetInt("group.min.session.timeout.ms");
+  options.max_session_timeout_ms =
+      config.GetInt("group.max.session.timeout.ms");
+  options.initial_rebalance_delay_ms =
+      config.GetInt("group.initial.rebalance.delay.ms");
+  options.max_size = config.GetInt("group.max.size");
+  options.offset_metadata_max_bytes =
+      config.GetInt("offset.metadata.max.bytes");
+  options.offsets_retention_minutes =
+      config.GetInt("offsets.retention.minutes");
+  options.offsets_retention_check_interval_ms =
+      config.GetInt("offsets.retention.check.interval.ms");
+  options.offsets_topic_partitions =
+      config.GetInt("offsets.topic.num.partitions");
+  options.offsets_topic_replication_factor =
+      config.GetInt("offsets.topic.replication.factor");
+  options.offsets_topic_segment_bytes =
+      config.GetInt("offsets.topic.segment.bytes");
+  options.offsets_commit_timeout_ms =
+      config.GetInt("offsets.commit.timeout.ms");
+  options.offsets_load_buffer_bytes =
+      config.GetInt("offsets.load.buffer.size");
+  return options;
+}
+
+ControllerOptions ControllerOptionsOf(const Config& config) {
+  ControllerOptions options;
+  options.broker_id = BrokerId(config.GetInt("broker.id"));
+  options.num_partitions = config.GetInt("num.partitions");
+  options.default_replication_factor =
+      config.GetInt("default.replication.factor");
+  options.unclean_leader_election_enable =
+      config.GetBool("unclean.leader.election.enable");
+  options.delete_topic_enable = config.GetBool("delete.topic.enable");
+  options.auto_leader_rebalance_enable =
+      config.GetBool("auto.leader.rebalance.enable");
+  options.leader_imbalance_check_interval_ms =
+      config.GetInt("leader.imbalance.check.interval.seconds") * 1000;
+  options.leader_imbalance_per_broker_percentage =
+      config.GetInt("leader.imbalance.per.broker.percentage");
+  options.random_seed = std::random_device()();
+  return options;
+}
+
+api::BrokerOptions ApiOptionsOf(const Config& config) {
+  api::BrokerOptions options;
+  options.broker_id = BrokerId(config.GetInt("broker.id"));
+  options.auto_create_topics = config.GetBool("auto.create.topics.enable");
+  options.num_partitions = config.GetInt("num.partitions");
+  options.replication_factor = config.GetInt("default.replication.factor");
+  options.fetch_max_bytes = config.GetInt("fetch.max.bytes");
+  options.offsets_topic_partitions =
+      config.GetInt("offsets.topic.num.partitions");
+  options.offsets_topic_replication_factor =
+      config.GetInt("offsets.topic.replication.factor");
+  options.offsets_topic_segment_bytes =
+      config.GetInt("offsets.topic.segment.bytes");
+  options.log_dir = config.GetString("log.dirs");
+  options.config = ConfigValues(config);
+  for (const ConfigKey& key : BrokerConfigSpec().keys()) {
+    options.config_entries.push_back({key.name, config.GetString(key.name),
+                                      key.doc, !config.IsSet(key.name)});
+  }
+  return options;
+}
+
+}  // namespace sillok
