@@ -110,7 +110,8 @@ std::vector<DevNode> PlanNodes(const DevClusterSpec& spec) {
     };
     node.grpc_port = port(0);
     node.http_port = port(1);
-    if (kind == DevNode::Kind::kCoordinator) node.peer_port = port(2);
+    (kind == DevNode::Kind::kCoordinator ? node.peer_port
+                                         : node.kafka_port) = port(2);
     node.dir = spec.dir + "/" + node.name();
     nodes.push_back(std::move(node));
   };
@@ -129,7 +130,8 @@ nlohmann::json NodeToJson(const DevNode& node) {
           {"id", node.id},
           {"grpc_port", node.grpc_port},
           {"peer_port", node.peer_port},
-          {"http_port", node.http_port}};
+          {"http_port", node.http_port},
+          {"kafka_port", node.kafka_port}};
 }
 
 // True once `done` says so; false when the time is over.
@@ -153,6 +155,9 @@ std::string DevNode::grpc_address() const {
 }
 std::string DevNode::http_address() const {
   return fmt::format("{}:{}", kHost, http_port);
+}
+std::string DevNode::kafka_address() const {
+  return fmt::format("{}:{}", kHost, kafka_port);
 }
 
 absl::Status FindServerBinaries(DevClusterSpec* spec) {
@@ -241,6 +246,7 @@ absl::StatusOr<DevCluster> DevCluster::Load(const std::string& dir) {
     node.grpc_port = entry.value("grpc_port", 0);
     node.peer_port = entry.value("peer_port", 0);
     node.http_port = entry.value("http_port", 0);
+    node.kafka_port = entry.value("kafka_port", 0);
     node.dir = path + "/" + node.name();
     (node.kind == DevNode::Kind::kBroker ? spec.brokers : spec.coordinators) =
         node.id;
@@ -264,12 +270,13 @@ std::string DevCluster::NodeConfig(const DevNode& node) const {
     return text;
   }
   text += fmt::format(
-      "broker.id={}\nlog.dirs={}\nlisteners=GRPC://{}\nhttp.listen={}\n"
+      "broker.id={}\nlog.dirs={}\nlisteners=GRPC://{},PLAINTEXT://{}\n"
+      "http.listen={}\n"
       "coordinator.connect={}\nzookeeper.session.timeout.ms=6000\n"
       "broker.disconnect.timeout.ms=1000\n"
       "default.replication.factor={}\nnum.partitions=1\n",
-      node.id, node.data_path(), node.grpc_address(), node.http_address(),
-      CoordinatorAddresses(), std::min(3, spec_.brokers));
+      node.id, node.data_path(), node.grpc_address(), node.kafka_address(),
+      node.http_address(), CoordinatorAddresses(), std::min(3, spec_.brokers));
   if (spec_.brokers >= 3) text += "min.insync.replicas=2\n";
   for (const std::string& set : spec_.broker_sets) text += set + "\n";
   return text;
@@ -499,6 +506,15 @@ std::string DevCluster::BrokerAddresses() const {
   return text;
 }
 
+std::string DevCluster::KafkaAddresses() const {
+  std::string text;
+  for (const DevNode& node : nodes_) {
+    if (node.kind != DevNode::Kind::kBroker) continue;
+    text += (text.empty() ? "" : ",") + node.kafka_address();
+  }
+  return text;
+}
+
 std::string DevCluster::CoordinatorAddresses() const {
   std::string text;
   for (const DevNode& node : nodes_) {
@@ -519,7 +535,7 @@ std::string DevCluster::ToJson() const {
                             {"log", node.log_path()}};
     if (auto pid = Pid(node); pid.has_value()) entry["pid"] = *pid;
     if (node.kind == DevNode::Kind::kBroker) {
-      entry["kafka"] = nullptr;
+      entry["kafka"] = node.kafka_address();
       entry["data"] = node.data_path();
       json["brokers"].push_back(std::move(entry));
     } else {

@@ -39,11 +39,13 @@ struct DevNode {
   int grpc_port = 0;
   int peer_port = 0;  // coordinators only
   int http_port = 0;
+  int kafka_port = 0;  // brokers only
   std::string dir;
 
   std::string name() const;  // coordinator-1, broker-2
   std::string grpc_address() const;
   std::string http_address() const;
+  std::string kafka_address() const;
   std::string log_path() const { return dir + "/log"; }
   std::string data_path() const { return dir + "/data"; }
 };
@@ -86,6 +88,7 @@ class DevCluster {
   const std::string& dir() const { return spec_.dir; }
   // host:port,host:port
   std::string BrokerAddresses() const;
+  std::string KafkaAddresses() const;
   std::string CoordinatorAddresses() const;
   // The document of `sillok dev up --json`.
   std::string ToJson() const;
