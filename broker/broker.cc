@@ -652,6 +652,7 @@ void Broker::Impl::Stop() {
               [this](auto done) { registration_->Stop(std::move(done)); });
   }
   if (groups_ != nullptr) groups_->Stop();
+  if (producer_ids_ != nullptr) producer_ids_->Stop();
   // Waiters are answered by the table's end; then no call is left in work.
   bool let_go = false;
   if (partitions_ != nullptr) {

@@ -21,6 +21,10 @@
 #include "broker/metadata/cluster_view_holder.h"
 #include "broker/replication/partition_table.h"
 
+namespace sillok {
+class ProducerIds;
+}  // namespace sillok
+
 namespace sillok::api {
 
 struct BrokerOptions {
@@ -62,6 +66,7 @@ struct BrokerContext {
   ClusterViewHolder* cluster = nullptr;
   PartitionTable* partitions = nullptr;
   GroupCoordinator* groups = nullptr;
+  ProducerIds* producer_ids = nullptr;
   ControllerChannel* controller = nullptr;
   const Clock* clock = nullptr;
   ApiMetrics* metrics = nullptr;
