@@ -7,6 +7,7 @@
 #include "base/rpc/raw_bytes.h"
 #include "broker/api/admin.h"
 #include "broker/api/fetch.h"
+#include "broker/api/init_producer_id.h"
 #include "broker/api/list_offsets.h"
 #include "broker/api/metadata.h"
 #include "broker/api/produce.h"
@@ -26,6 +27,8 @@ using RawData = v1::Broker::WithRawCallbackMethod_Produce<
     v1::Broker::WithRawCallbackMethod_ProduceStream<
         v1::Broker::WithRawCallbackMethod_Fetch<
             v1::Broker::WithRawCallbackMethod_FetchStream<S>>>>;
+template <typename S>
+using Producers = v1::Broker::WithCallbackMethod_InitProducerId<S>;
 template <typename S>
 using Reads = v1::Broker::WithCallbackMethod_ListOffsets<
     v1::Broker::WithCallbackMethod_OffsetsForLeaderEpoch<
@@ -51,7 +54,7 @@ using Admin = v1::Broker::WithCallbackMethod_CreateTopics<
                         v1::Broker::WithCallbackMethod_DeleteRecords<
                             v1::Broker::WithCallbackMethod_DescribeLogDirs<
                                 S>>>>>>>>;
-using Base = RawData<Reads<Groups<Admin<v1::Broker::Service>>>>;
+using Base = RawData<Producers<Reads<Groups<Admin<v1::Broker::Service>>>>>;
 
 // "ipv4:10.0.0.7:40322" -> "/10.0.0.7", as Kafka writes a client's host.
 std::string ClientHost(const CallbackServerContext& context) {
@@ -166,6 +169,13 @@ class BrokerService final : public Base {
         });
   }
 
+  ServerUnaryReactor* InitProducerId(
+      CallbackServerContext* call, const v1::InitProducerIdRequest* request,
+      v1::InitProducerIdResponse* response) override {
+    return Later(call, response, [&](auto done) {
+      api::InitProducerId(context_, Caller(*call), *request, std::move(done));
+    });
+  }
   ServerUnaryReactor* ListOffsets(
       CallbackServerContext* call, const v1::ListOffsetsRequest* request,
       v1::ListOffsetsResponse* response) override {
