@@ -35,6 +35,17 @@ void CommittedOffsets::ForEach(
   }
 }
 
+bool CommittedOffsets::Concerns(const TopicPartition& partition) const {
+  return committed_.count(partition) > 0 || in_flight_.count(partition) > 0;
+}
+
+std::vector<TopicPartition> CommittedOffsets::Concerned() const {
+  std::set<TopicPartition> all;
+  for (const auto& [partition, committed] : committed_) all.insert(partition);
+  for (const auto& [partition, commits] : in_flight_) all.insert(partition);
+  return {all.begin(), all.end()};
+}
+
 void CommittedOffsets::BeginCommit(const TopicPartition& partition) {
   ++in_flight_[partition];
 }

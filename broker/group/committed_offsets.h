@@ -32,6 +32,9 @@ class CommittedOffsets {
   void ForEach(const std::function<void(const TopicPartition&,
                                         const OffsetValue&)>& visit) const;
   size_t size() const { return committed_.size(); }
+  // Whether something is committed, or on its way to the log.
+  bool Concerns(const TopicPartition& partition) const;
+  std::vector<TopicPartition> Concerned() const;
 
   // A commit of `partition` goes to the log, or its fate is known.
   void BeginCommit(const TopicPartition& partition);

@@ -53,6 +53,18 @@ inline v1::OffsetFetchResponse FailedFetch(
   return response;
 }
 
+inline v1::OffsetDeleteResponse FailedOffsetDelete(
+    const v1::OffsetDeleteRequest& request, ErrorCode error) {
+  auto response = Failed<v1::OffsetDeleteResponse>(error);
+  for (const v1::PartitionRef& wanted : request.partitions()) {
+    v1::DeletedOffset* answer = response.add_partitions();
+    answer->set_topic(wanted.topic());
+    answer->set_partition(wanted.partition());
+    answer->set_error_code(AsProto(error));
+  }
+  return response;
+}
+
 inline v1::DescribedGroup FailedDescribe(const std::string& group_id,
                                          ErrorCode error) {
   auto response = Failed<v1::DescribedGroup>(error);

@@ -102,6 +102,9 @@ class Group {
   void OnWritten(uint64_t token, ErrorCode error, GroupTime time,
                  GroupOutput* out);
 
+  // Ids that were given out and did not join yet are unknown from now on.
+  void ForgetPendingMembers() { pending_members_.clear(); }
+
   // The end of the group in this coordinator: Dead, and all parked calls get
   // `reason`.
   void Drop(ErrorCode reason, GroupOutput* out);

@@ -3,6 +3,7 @@
 #include <future>
 #include <mutex>
 #include <random>
+#include <set>
 #include <utility>
 
 #include "broker/group/failed_answers.h"
@@ -171,9 +172,10 @@ void GroupCoordinator::Leave(v1::LeaveGroupRequest request,
 }
 
 void GroupCoordinator::Commit(v1::OffsetCommitRequest request,
-                              Done<v1::OffsetCommitResponse> done) {
+                              Done<v1::OffsetCommitResponse> done,
+                              int64_t retention_ms) {
   if (auto shard = FindShardOf(request.group_id())) {
-    shard->Commit(std::move(request), std::move(done));
+    shard->Commit(std::move(request), retention_ms, std::move(done));
   } else {
     done(FailedCommit(request, kNotHere));
   }
@@ -233,12 +235,45 @@ void GroupCoordinator::Describe(v1::DescribeGroupsRequest request,
   }
 }
 
-void GroupCoordinator::Delete(std::string group_id, Done<ErrorCode> done) {
-  if (auto shard = FindShardOf(group_id)) {
-    shard->Delete(std::move(group_id), std::move(done));
-  } else {
-    done(kNotHere);
+void GroupCoordinator::DeleteGroups(v1::DeleteGroupsRequest request,
+                                    Done<v1::DeleteGroupsResponse> done) {
+  if (request.group_ids().empty()) return done({});
+  auto gathered = std::make_shared<Gathered<v1::DeleteGroupsResponse>>();
+  gathered->missing = request.group_ids_size();
+  gathered->done = std::move(done);
+  for (const std::string& group_id : request.group_ids()) {
+    gathered->response.add_groups()->set_group_id(group_id);
   }
+  for (int i = 0; i < request.group_ids_size(); ++i) {
+    const std::string& group_id = request.group_ids(i);
+    const auto fill = [gathered, i](ErrorCode error) {
+      gathered->Add([&](v1::DeleteGroupsResponse& whole) {
+        whole.mutable_groups(i)->set_error_code(AsProto(error));
+      });
+    };
+    if (auto shard = FindShardOf(group_id)) {
+      shard->Delete(group_id, fill);
+    } else {
+      fill(kNotHere);
+    }
+  }
+}
+
+void GroupCoordinator::DeleteOffsets(v1::OffsetDeleteRequest request,
+                                     Done<v1::OffsetDeleteResponse> done) {
+  if (auto shard = FindShardOf(request.group_id())) {
+    shard->DeleteOffsets(std::move(request), std::move(done));
+  } else {
+    done(FailedOffsetDelete(request, kNotHere));
+  }
+}
+
+void GroupCoordinator::OnTopicsDeleted(std::vector<std::string> topics) {
+  const auto shared =
+      std::make_shared<const std::set<std::string>>(topics.begin(),
+                                                    topics.end());
+  if (shared->empty()) return;
+  for (const auto& shard : AllShards()) shard->OnTopicsDeleted(shared);
 }
 
 GroupCoordinator::Stats GroupCoordinator::stats() const {

@@ -53,6 +53,10 @@ class GroupCoordinator {
     const Clock* clock = nullptr;
     // Makes the random part of a member id; null = a random UUID.
     std::function<std::string()> make_uuid;
+    // Whether offsets of a topic of this name may be committed; others are
+    // answered UNKNOWN_TOPIC_OR_PARTITION. Any thread, cheap. Null = every
+    // topic exists.
+    std::function<bool(const std::string& topic)> topic_exists = nullptr;
   };
   template <typename Response>
   using Done = std::function<void(Response)>;
@@ -70,8 +74,11 @@ class GroupCoordinator {
   void Heartbeat(v1::HeartbeatRequest request,
                  Done<v1::HeartbeatResponse> done);
   void Leave(v1::LeaveGroupRequest request, Done<v1::LeaveGroupResponse> done);
+  // `retention_ms`: how long the one who commits wants the offsets kept, from
+  // now and whatever the group does (OffsetCommit v2 to v4 of the Kafka
+  // protocol); -1 = as the broker is configured.
   void Commit(v1::OffsetCommitRequest request,
-              Done<v1::OffsetCommitResponse> done);
+              Done<v1::OffsetCommitResponse> done, int64_t retention_ms = -1);
   void FetchOffsets(v1::OffsetFetchRequest request,
                     Done<v1::OffsetFetchResponse> done);
   // The groups of all shards of this broker; with COORDINATOR_LOAD_IN_PROGRESS
@@ -80,9 +87,22 @@ class GroupCoordinator {
   // A group that does not exist is answered as Dead, as Kafka does.
   void Describe(v1::DescribeGroupsRequest request,
                 Done<v1::DescribeGroupsResponse> done);
-  // Deletes a group that has no members, with its offsets: NON_EMPTY_GROUP or
-  // GROUP_ID_NOT_FOUND else.
-  void Delete(std::string group_id, Done<ErrorCode> done);
+  // Deletes groups that have no members, with their offsets: NON_EMPTY_GROUP or
+  // GROUP_ID_NOT_FOUND else. Answered in the order asked, when the last one is
+  // durable.
+  void DeleteGroups(v1::DeleteGroupsRequest request,
+                    Done<v1::DeleteGroupsResponse> done);
+  // Deletes committed offsets. While a group of consumers has members, those of
+  // topics that one of them subscribes to stay: GROUP_SUBSCRIBED_TO_TOPIC; other
+  // groups with members are refused as a whole (NON_EMPTY_GROUP), and groups
+  // that do not exist (GROUP_ID_NOT_FOUND). An error of the whole stands in
+  // every partition too. An offset that was never committed counts as deleted.
+  void DeleteOffsets(v1::OffsetDeleteRequest request,
+                     Done<v1::OffsetDeleteResponse> done);
+
+  // These topics are no more: the groups of this broker forget what they have
+  // committed for them, so that a topic of the same name begins anew.
+  void OnTopicsDeleted(std::vector<std::string> topics);
 
   // This broker leads partition `partition` of `__consumer_offsets` under
   // `epoch` (for a Partition: MakeJournalPartition in

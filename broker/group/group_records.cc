@@ -9,6 +9,7 @@ namespace {
 
 constexpr int16_t kOffsetKeyVersion = 1;
 constexpr int16_t kOffsetValueVersion = 3;
+constexpr int16_t kExpiringOffsetValueVersion = 1;
 constexpr int16_t kGroupKeyVersion = 2;
 constexpr int16_t kGroupValueVersion = 3;
 constexpr int16_t kNewestReadable = 4;  // of both values
@@ -154,11 +155,13 @@ std::string EncodeOffsetKey(std::string_view group, std::string_view topic,
 
 std::string EncodeOffsetValue(const OffsetValue& value) {
   Writer out;
-  out.PutInt(kOffsetValueVersion);
+  const bool expires = value.expire_timestamp_ms.has_value();
+  out.PutInt(expires ? kExpiringOffsetValueVersion : kOffsetValueVersion);
   out.PutInt(value.offset);
-  out.PutInt(value.leader_epoch);
+  if (!expires) out.PutInt(value.leader_epoch);
   out.PutString(std::string_view(value.metadata));
   out.PutInt(value.commit_timestamp_ms);
+  if (expires) out.PutInt(*value.expire_timestamp_ms);
   return out.Take();
 }
 

@@ -1,7 +1,7 @@
 // The records of `__consumer_offsets`, as Kafka writes them: a key and a value
 // that each begin with a 16-bit version. docs/format/internal-topics.md.
 //
-// Written: offset key 1 with value 3, group key 2 with value 3. Read: offset
+// Written: offset key 1 with value 3 (1 when it has a time to expire), group key 2 with value 3. Read: offset
 // keys 0 and 1 with values 0 to 4, group key 2 with values 0 to 4. A key is
 // deleted by a null value. Keys of other versions (Kafka's newer group types)
 // are passed over.
@@ -33,7 +33,9 @@ struct OffsetValue {
   int32_t leader_epoch = -1;  // -1 = unknown
   std::string metadata;
   int64_t commit_timestamp_ms = -1;
-  // When the one who committed wanted it forgotten; only in old records.
+  // When the one who committed wants it forgotten; Kafka wrote it before 2.1,
+  // and value version 1, which has no leader epoch, is still the only one that
+  // can hold it.
   std::optional<int64_t> expire_timestamp_ms;
 
   friend bool operator==(const OffsetValue&, const OffsetValue&) = default;

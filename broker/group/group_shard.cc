@@ -164,14 +164,21 @@ void GroupCoordinator::Shard::Leave(v1::LeaveGroupRequest request,
 }
 
 void GroupCoordinator::Shard::Commit(v1::OffsetCommitRequest request,
+                                     int64_t retention_ms,
                                      Done<v1::OffsetCommitResponse> done) {
-  Run([this, request = std::move(request), done = std::move(done)] {
+  Run([this, request = std::move(request), retention_ms,
+       done = std::move(done)] {
     const ErrorCode error = journal_->Check();
     if (error != ErrorCode::NONE) return done(FailedCommit(request, error));
     const CallId call = next_call_++;
     commits_.emplace(call, done);
+    CommitInput input;
+    input.call = call;
+    input.request = &request;
+    input.retention_ms = retention_ms;
+    input.topic_exists = &environment_.topic_exists;
     TableOutput out;
-    table_.Commit(call, request, Now(), &out);
+    table_.Commit(input, Now(), &out);
     Carry(std::move(out));
   });
 }
@@ -218,6 +225,31 @@ void GroupCoordinator::Shard::Delete(std::string group_id,
   });
 }
 
+void GroupCoordinator::Shard::DeleteOffsets(
+    v1::OffsetDeleteRequest request, Done<v1::OffsetDeleteResponse> done) {
+  Run([this, request = std::move(request), done = std::move(done)] {
+    const ErrorCode error = journal_->Check();
+    if (error != ErrorCode::NONE) {
+      return done(FailedOffsetDelete(request, error));
+    }
+    const CallId call = next_call_++;
+    offset_deletions_.emplace(call, done);
+    TableOutput out;
+    table_.DeleteOffsets(call, request, environment_.topic_exists, &out);
+    Carry(std::move(out));
+  });
+}
+
+void GroupCoordinator::Shard::OnTopicsDeleted(
+    std::shared_ptr<const std::set<std::string>> topics) {
+  Run([this, topics = std::move(topics)] {
+    if (journal_->Check() != ErrorCode::NONE) return;
+    TableOutput out;
+    table_.OnTopicsDeleted(*topics, &out);
+    Carry(std::move(out));
+  });
+}
+
 // ---- carrying out
 
 namespace {
@@ -252,6 +284,7 @@ void GroupCoordinator::Shard::Carry(TableOutput out) {
   AnswerAll(out.syncs, syncs_);
   AnswerAll(out.commits, commits_);
   AnswerAll(out.deletions, deletions_);
+  AnswerAll(out.offset_deletions, offset_deletions_);
 }
 
 void GroupCoordinator::Shard::OnTimer() {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 
@@ -40,7 +41,7 @@ class GroupCoordinator::Shard
   void Heartbeat(v1::HeartbeatRequest request,
                  Done<v1::HeartbeatResponse> done);
   void Leave(v1::LeaveGroupRequest request, Done<v1::LeaveGroupResponse> done);
-  void Commit(v1::OffsetCommitRequest request,
+  void Commit(v1::OffsetCommitRequest request, int64_t retention_ms,
               Done<v1::OffsetCommitResponse> done);
   void FetchOffsets(v1::OffsetFetchRequest request,
                     Done<v1::OffsetFetchResponse> done);
@@ -48,6 +49,10 @@ class GroupCoordinator::Shard
   void List(v1::ListGroupsRequest request, Done<v1::ListGroupsResponse> done);
   void Describe(std::string group_id, Done<v1::DescribedGroup> done);
   void Delete(std::string group_id, Done<ErrorCode> done);
+  void DeleteOffsets(v1::OffsetDeleteRequest request,
+                     Done<v1::OffsetDeleteResponse> done);
+  void OnTopicsDeleted(
+      std::shared_ptr<const std::set<std::string>> topics);
 
   // Any thread: adds what was last published.
   void AddStats(Stats* stats) const;
@@ -84,6 +89,7 @@ class GroupCoordinator::Shard
   std::unordered_map<CallId, Done<v1::SyncGroupResponse>> syncs_;
   std::unordered_map<CallId, Done<v1::OffsetCommitResponse>> commits_;
   std::unordered_map<CallId, Done<ErrorCode>> deletions_;
+  std::unordered_map<CallId, Done<v1::OffsetDeleteResponse>> offset_deletions_;
   int64_t next_retention_check_ms_ = kNeverMs;
   Timer::Id timer_ = Timer::kNone;
   int64_t timer_at_ms_ = kNeverMs;

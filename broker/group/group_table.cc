@@ -1,45 +1,14 @@
 #include "broker/group/group_table.h"
 
 #include <algorithm>
+#include <cctype>
 #include <utility>
 
+#include "broker/group/group_checks.h"
 #include "glog/logging.h"
 
 namespace sillok {
 namespace {
-
-constexpr size_t kMaxTopicNameBytes = 249;
-// Names that end up in records, ids made of them included, stay well below
-// what a record's string can hold.
-constexpr size_t kMaxNameBytes = 10'000;
-
-// What a group call is told when its record could not be written.
-ErrorCode GroupError(ErrorCode error) {
-  return error == ErrorCode::MESSAGE_TOO_LARGE
-             ? ErrorCode::UNKNOWN_SERVER_ERROR
-             : error;
-}
-
-ErrorCode CommitError(ErrorCode error) {
-  return error == ErrorCode::MESSAGE_TOO_LARGE
-             ? ErrorCode::INVALID_COMMIT_OFFSET_SIZE
-             : error;
-}
-
-bool IsGroupIdTooLong(const std::string& group_id) {
-  return group_id.size() > kMaxNameBytes;
-}
-
-// For calls of members; offsets alone may be kept under an empty id, as in
-// Kafka.
-bool IsGroupIdValid(const std::string& group_id) {
-  return !group_id.empty() && !IsGroupIdTooLong(group_id);
-}
-
-ErrorCode NoSuchGroup(const std::string& group_id) {
-  return IsGroupIdValid(group_id) ? ErrorCode::UNKNOWN_MEMBER_ID
-                                  : ErrorCode::INVALID_GROUP_ID;
-}
 
 // What can be said of a join without its group.
 ErrorCode CheckJoin(const JoinInput& input, const GroupOptions& options) {
@@ -60,18 +29,11 @@ ErrorCode CheckJoin(const JoinInput& input, const GroupOptions& options) {
                                  : ErrorCode::NONE;
 }
 
-// Topics that some member of a stable consumer group subscribes to; none when a
-// member's subscription cannot be read, which may then mean any topic.
-std::optional<std::set<std::string>> SubscribedTopics(const Group& group) {
-  std::set<std::string> topics;
-  for (const auto& [id, member] : group.members()) {
-    const std::string* metadata = member.FindMetadata(group.protocol_name());
-    if (metadata == nullptr) return std::nullopt;
-    const auto subscribed = ParseSubscribedTopics(*metadata);
-    if (!subscribed.has_value()) return std::nullopt;
-    topics.insert(subscribed->begin(), subscribed->end());
-  }
-  return topics;
+bool SameButForCase(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](unsigned char x, unsigned char y) {
+                      return std::tolower(x) == std::tolower(y);
+                    });
 }
 
 }  // namespace
@@ -146,117 +108,22 @@ v1::LeaveGroupResponse GroupTable::Leave(const v1::LeaveGroupRequest& request,
   return response;
 }
 
-ErrorCode GroupTable::CheckOffset(const v1::CommittedOffset& offset) const {
-  if (offset.topic().empty() || offset.topic().size() > kMaxTopicNameBytes) {
-    return ErrorCode::INVALID_TOPIC_EXCEPTION;
-  }
-  if (offset.partition() < 0) return ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
-  const size_t limit = std::min<size_t>(
-      kMaxRecordStringBytes, std::max(options_->offset_metadata_max_bytes, 0));
-  return offset.metadata().size() > limit
-             ? ErrorCode::OFFSET_METADATA_TOO_LARGE
-             : ErrorCode::NONE;
-}
-
-void GroupTable::Commit(CallId call, const v1::OffsetCommitRequest& request,
-                        GroupTime time, TableOutput* out) {
-  const std::string& group_id = request.group_id();
-  Entry* entry = FindEntry(group_id);
-  ErrorCode error = ErrorCode::NONE;
-  if (entry != nullptr) {
-    error = entry->group.CheckCommit(request, time);
-    SetDeadline(*entry, entry->group.next_deadline_ms());
-  } else if (request.generation_id() >= 0) {
-    error = ErrorCode::ILLEGAL_GENERATION;  // of a group long forgotten
-  } else if (IsGroupIdTooLong(group_id)) {
-    error = ErrorCode::INVALID_GROUP_ID;
-  }
-
-  Write write;
-  write.group_id = group_id;
-  write.commit_call = call;
-  std::vector<JournalRecord> records;
-  for (const v1::CommittedOffset& wanted : request.offsets()) {
-    v1::CommittedOffset* answer = write.commit_response.add_offsets();
-    answer->set_topic(wanted.topic());
-    answer->set_partition(wanted.partition());
-    const ErrorCode own =
-        error == ErrorCode::NONE ? CheckOffset(wanted) : error;
-    answer->set_error_code(AsProto(own));
-    if (own != ErrorCode::NONE) continue;
-    OffsetValue value;
-    value.offset = wanted.offset();
-    value.leader_epoch = wanted.leader_epoch();
-    value.metadata = wanted.metadata();
-    value.commit_timestamp_ms = time.wall_ms;
-    records.push_back(
-        {EncodeOffsetKey(group_id, wanted.topic(), wanted.partition()),
-         EncodeOffsetValue(value)});
-    write.changes.push_back(
-        {{wanted.topic(), wanted.partition()}, std::move(value)});
-  }
-  write.commit_response.set_error_code(AsProto(error));
-  if (records.empty()) {
-    out->commits.emplace_back(call, std::move(write.commit_response));
-    return;
-  }
-  if (entry == nullptr) entry = &GetOrCreateEntry(group_id, time);
-  for (const OffsetChange& change : write.changes) {
-    entry->offsets.BeginCommit(change.partition);
-  }
-  Queue(std::move(write), std::move(records), out);
-}
-
-v1::OffsetFetchResponse GroupTable::FetchOffsets(
-    const v1::OffsetFetchRequest& request) const {
-  v1::OffsetFetchResponse response;
-  const Entry* entry = FindEntry(request.group_id());
-  const auto add = [&](const TopicPartition& partition,
-                       const OffsetValue* value) {
-    v1::CommittedOffset* answer = response.add_offsets();
-    answer->set_topic(partition.topic);
-    answer->set_partition(partition.partition);
-    answer->set_offset(-1);
-    answer->set_leader_epoch(-1);
-    if (request.require_stable() && entry != nullptr &&
-        entry->offsets.InOpenTransaction(partition)) {
-      answer->set_error_code(v1::UNSTABLE_OFFSET_COMMIT);
-    } else if (value != nullptr) {
-      answer->set_offset(value->offset);
-      answer->set_leader_epoch(value->leader_epoch);
-      answer->set_metadata(value->metadata);
-    }
-  };
-  if (request.all_partitions()) {
-    if (entry != nullptr) {
-      entry->offsets.ForEach(
-          [&](const TopicPartition& partition, const OffsetValue& value) {
-            add(partition, &value);
-          });
-    }
-    return response;
-  }
-  for (const v1::PartitionRef& wanted : request.partitions()) {
-    const TopicPartition partition{wanted.topic(), wanted.partition()};
-    add(partition,
-        entry == nullptr ? nullptr : entry->offsets.Find(partition));
-  }
-  return response;
-}
-
 void GroupTable::List(const v1::ListGroupsRequest& request,
                       v1::ListGroupsResponse* response) const {
   for (const auto& [id, entry] : entries_) {
-    const std::string state(GroupStateName(entry->group.state()));
+    const std::string_view state = GroupStateName(entry->group.state());
+    const auto wanted = [&](const std::string& name) {
+      return SameButForCase(name, state);
+    };
     if (!request.states().empty() &&
-        std::find(request.states().begin(), request.states().end(), state) ==
-            request.states().end()) {
+        std::none_of(request.states().begin(), request.states().end(),
+                     wanted)) {
       continue;
     }
     v1::ListedGroup* group = response->add_groups();
     group->set_group_id(id);
     group->set_protocol_type(entry->group.protocol_type());
-    group->set_state(state);
+    group->set_state(std::string(state));
   }
 }
 
@@ -281,11 +148,13 @@ void GroupTable::Delete(CallId call, const std::string& group_id,
     out->deletions.emplace_back(call, ErrorCode::NON_EMPTY_GROUP);
     return;
   }
-  std::vector<TopicPartition> all;
-  entry->offsets.ForEach([&](const TopicPartition& p, const OffsetValue&) {
-    all.push_back(p);
-  });
-  WriteTombstones(group_id, all, /*forget_group=*/true, call, out);
+  // Whoever was given an id and has not come back with it begins anew.
+  entry->group.ForgetPendingMembers();
+  SetDeadline(*entry, entry->group.next_deadline_ms());
+  Write write = Tombstones(*entry, entry->offsets.Concerned());
+  write.delete_call = call;
+  write.forgets_group = true;
+  QueueTombstones(std::move(write), out);
 }
 
 // ---- time
@@ -309,70 +178,7 @@ void GroupTable::OnTime(GroupTime time, TableOutput* out) {
   }
 }
 
-void GroupTable::ExpireOffsets(GroupTime time, TableOutput* out) {
-  std::vector<std::string> ids;
-  for (const auto& [id, entry] : entries_) ids.push_back(id);
-  for (const std::string& id : ids) ExpireOffsetsOf(*FindEntry(id), time, out);
-}
-
-void GroupTable::ExpireOffsetsOf(Entry& entry, GroupTime time,
-                                 TableOutput* out) {
-  const Group& group = entry.group;
-  std::optional<std::set<std::string>> in_use = std::set<std::string>();
-  int64_t unused_since_ms = -1;
-  if (group.state() == GroupState::kEmpty) {
-    // A simple consumer has no protocol type: only its commits tell of it.
-    if (!group.protocol_type().empty()) {
-      unused_since_ms = group.state_timestamp_ms();
-    }
-  } else if (group.state() == GroupState::kStable &&
-             group.protocol_type() == "consumer") {
-    in_use = SubscribedTopics(group);
-  } else {
-    return;
-  }
-  if (!in_use.has_value()) return;
-  const std::vector<TopicPartition> expired = entry.offsets.Expired(
-      time.wall_ms, options_->offsets_retention_minutes * 60'000,
-      unused_since_ms,
-      [&](const std::string& topic) { return in_use->count(topic) > 0; });
-  const bool forget = group.state() == GroupState::kEmpty &&
-                      group.pending_member_count() == 0 &&
-                      !group.has_pending_write() &&
-                      expired.size() == entry.offsets.size();
-  if (expired.empty() && !forget) return;
-  if (expired.empty() && group.generation() == 0) {
-    // It has left nothing in the log.
-    if (CanForget(entry)) Forget(std::string(group.id()));
-    return;
-  }
-  WriteTombstones(group.id(), expired, forget, std::nullopt, out);
-}
-
 // ---- writes
-
-void GroupTable::WriteTombstones(const std::string& group_id,
-                                 const std::vector<TopicPartition>& partitions,
-                                 bool forget_group,
-                                 std::optional<CallId> call,
-                                 TableOutput* out) {
-  Entry& entry = *FindEntry(group_id);
-  Write write;
-  write.group_id = group_id;
-  write.delete_call = call;
-  write.forgets_group = forget_group;
-  std::vector<JournalRecord> records;
-  for (const TopicPartition& p : partitions) {
-    records.push_back(
-        {EncodeOffsetKey(group_id, p.topic, p.partition), std::nullopt});
-    write.changes.push_back({p, std::nullopt});
-    entry.offsets.BeginCommit(p);
-  }
-  if (forget_group) {
-    records.push_back({EncodeGroupKey(group_id), std::nullopt});
-  }
-  Queue(std::move(write), std::move(records), out);
-}
 
 void GroupTable::Queue(Write write, std::vector<JournalRecord> records,
                        TableOutput* out) {
@@ -402,24 +208,13 @@ void GroupTable::OnSettled(uint64_t id, Offset base_offset) {
   if (write.replied) writes_.erase(found);
 }
 
-void GroupTable::ApplyChange(Entry& entry, const OffsetChange& change,
-                             Offset log_offset) {
-  const int64_t before = static_cast<int64_t>(entry.offsets.size());
-  entry.offsets.Apply(change.partition, change.value, log_offset);
-  stats_.offsets += static_cast<int64_t>(entry.offsets.size()) - before;
-  if (change.value.has_value()) ++stats_.commits;
-}
-
 void GroupTable::OnReply(uint64_t id, ErrorCode error, GroupTime time,
                          TableOutput* out) {
   const auto found = writes_.find(id);
   if (found == writes_.end() || found->second.replied) return;
   Write& write = found->second;
   write.replied = true;
-  if (write.commit_call.has_value()) AnswerCommit(write, error, out);
-  if (write.delete_call.has_value()) {
-    out->deletions.emplace_back(*write.delete_call, GroupError(error));
-  }
+  AnswerCall(write, error, out);
   const uint64_t token = write.group_token;
   const std::string group_id = write.group_id;
   if (write.settled) writes_.erase(found);
@@ -434,18 +229,15 @@ void GroupTable::OnReply(uint64_t id, ErrorCode error, GroupTime time,
   Finish(*entry, std::move(group_out), out);
 }
 
-void GroupTable::AnswerCommit(Write& write, ErrorCode error,
-                              TableOutput* out) {
-  if (error != ErrorCode::NONE) {
-    const v1::ErrorCode code = AsProto(CommitError(error));
-    write.commit_response.set_error_code(code);
-    for (v1::CommittedOffset& answer :
-         *write.commit_response.mutable_offsets()) {
-      if (answer.error_code() == v1::NONE) answer.set_error_code(code);
-    }
+// The call that waited for the write, if one did.
+void GroupTable::AnswerCall(Write& write, ErrorCode error, TableOutput* out) {
+  if (write.commit_call.has_value()) AnswerCommit(write, error, out);
+  if (write.offset_delete_call.has_value()) {
+    AnswerOffsetDelete(write, error, out);
   }
-  out->commits.emplace_back(*write.commit_call,
-                            std::move(write.commit_response));
+  if (write.delete_call.has_value()) {
+    out->deletions.emplace_back(*write.delete_call, GroupError(error));
+  }
 }
 
 // ---- replay and the end
@@ -522,10 +314,7 @@ void GroupTable::Drop(ErrorCode reason, TableOutput* out) {
   }
   for (auto& [id, write] : writes_) {
     if (write.replied) continue;
-    if (write.commit_call.has_value()) AnswerCommit(write, reason, out);
-    if (write.delete_call.has_value()) {
-      out->deletions.emplace_back(*write.delete_call, reason);
-    }
+    AnswerCall(write, reason, out);
   }
   entries_.clear();
   deadlines_.clear();

@@ -8,6 +8,7 @@
 #define SILLOK_BROKER_GROUP_GROUP_TABLE_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -40,7 +41,19 @@ struct TableOutput {
   std::vector<std::pair<CallId, v1::SyncGroupResponse>> syncs;
   std::vector<std::pair<CallId, v1::OffsetCommitResponse>> commits;
   std::vector<std::pair<CallId, ErrorCode>> deletions;
+  std::vector<std::pair<CallId, v1::OffsetDeleteResponse>> offset_deletions;
   std::vector<TableWrite> writes;
+};
+
+// Whether there is a topic of this name; null = there is every topic.
+using TopicExists = std::function<bool(const std::string& topic)>;
+
+// An OffsetCommit with what the door and the shell know beside it.
+struct CommitInput {
+  CallId call = 0;
+  const v1::OffsetCommitRequest* request = nullptr;
+  int64_t retention_ms = -1;  // -1 = as configured
+  const TopicExists* topic_exists = nullptr;
 };
 
 class GroupTable {
@@ -59,14 +72,16 @@ class GroupTable {
                                   GroupTime time);
   v1::LeaveGroupResponse Leave(const v1::LeaveGroupRequest& request,
                                GroupTime time, TableOutput* out);
-  void Commit(CallId call, const v1::OffsetCommitRequest& request,
-              GroupTime time, TableOutput* out);
+  void Commit(const CommitInput& input, GroupTime time, TableOutput* out);
   v1::OffsetFetchResponse FetchOffsets(
       const v1::OffsetFetchRequest& request) const;
   void List(const v1::ListGroupsRequest& request,
             v1::ListGroupsResponse* response) const;
   v1::DescribedGroup Describe(const std::string& group_id) const;
   void Delete(CallId call, const std::string& group_id, TableOutput* out);
+  void DeleteOffsets(CallId call, const v1::OffsetDeleteRequest& request,
+                     const TopicExists& topic_exists, TableOutput* out);
+  void OnTopicsDeleted(const std::set<std::string>& topics, TableOutput* out);
 
   // ---- time
 
@@ -124,6 +139,8 @@ class GroupTable {
     std::optional<CallId> commit_call;
     v1::OffsetCommitResponse commit_response;
     std::optional<CallId> delete_call;
+    std::optional<CallId> offset_delete_call;
+    v1::OffsetDeleteResponse offset_delete_response;
     bool replied = false;
     bool settled = false;
   };
@@ -138,14 +155,18 @@ class GroupTable {
   // After everything done to a group: takes its output, notes its deadline.
   void Finish(Entry& entry, GroupOutput&& from, TableOutput* out);
   void Finish(Entry& entry, TableOutput* out) { Finish(entry, {}, out); }
-  void WriteTombstones(const std::string& group_id,
-                       const std::vector<TopicPartition>& partitions,
-                       bool forget_group, std::optional<CallId> call,
-                       TableOutput* out);
+  Write Tombstones(Entry& entry,
+                   const std::vector<TopicPartition>& partitions);
+  // The tombstones of write.changes, and of the group if it is forgotten.
+  void QueueTombstones(Write write, TableOutput* out);
   void Queue(Write write, std::vector<JournalRecord> records,
              TableOutput* out);
+  ErrorCode CheckCommitter(const v1::OffsetCommitRequest& request,
+                           Entry* entry, GroupTime time);
   ErrorCode CheckOffset(const v1::CommittedOffset& offset) const;
+  void AnswerCall(Write& write, ErrorCode error, TableOutput* out);
   void AnswerCommit(Write& write, ErrorCode error, TableOutput* out);
+  void AnswerOffsetDelete(Write& write, ErrorCode error, TableOutput* out);
   void ExpireOffsetsOf(Entry& entry, GroupTime time, TableOutput* out);
   void ApplyChange(Entry& entry, const OffsetChange& change,
                    Offset log_offset);

@@ -43,7 +43,9 @@ using Groups = v1::Broker::WithCallbackMethod_JoinGroup<
                     v1::Broker::WithCallbackMethod_OffsetFetch<
                         v1::Broker::WithCallbackMethod_ListGroups<
                             v1::Broker::WithCallbackMethod_DescribeGroups<
-                                S>>>>>>>>;
+                                v1::Broker::WithCallbackMethod_DeleteGroups<
+                                    v1::Broker::WithCallbackMethod_OffsetDelete<
+                                        S>>>>>>>>>>;
 template <typename S>
 using Admin = v1::Broker::WithCallbackMethod_CreateTopics<
     v1::Broker::WithCallbackMethod_DeleteTopics<
@@ -258,6 +260,20 @@ class BrokerService final : public Base {
       v1::DescribeGroupsResponse* response) override {
     return Later(call, response, [&](auto done) {
       context_.groups->Describe(*request, std::move(done));
+    });
+  }
+  ServerUnaryReactor* DeleteGroups(CallbackServerContext* call,
+                                   const v1::DeleteGroupsRequest* request,
+                                   v1::DeleteGroupsResponse* response) override {
+    return Later(call, response, [&](auto done) {
+      context_.groups->DeleteGroups(*request, std::move(done));
+    });
+  }
+  ServerUnaryReactor* OffsetDelete(CallbackServerContext* call,
+                                   const v1::OffsetDeleteRequest* request,
+                                   v1::OffsetDeleteResponse* response) override {
+    return Later(call, response, [&](auto done) {
+      context_.groups->DeleteOffsets(*request, std::move(done));
     });
   }
 

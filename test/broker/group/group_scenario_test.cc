@@ -283,10 +283,11 @@ class Runner {
     offset->set_partition(command.number("partition", 0));
     offset->set_offset(command.number("offset", 0));
     offset->set_metadata(command.get("metadata", ""));
-    calls_[++next_call_] = command.who;
-    Then([&](TableOutput* out) {
-      table_.Commit(next_call_, request, Now(), out);
-    });
+    CommitInput input;
+    input.call = ++next_call_;
+    input.request = &request;
+    calls_[input.call] = command.who;
+    Then([&](TableOutput* out) { table_.Commit(input, Now(), out); });
   }
 
   void Fetch(const Command& command) {

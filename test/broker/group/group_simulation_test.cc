@@ -156,7 +156,10 @@ class Server {
     checker_->OnCall(call);
     commits_[call] = std::move(done);
     const size_t appended = log_.size();
-    Do([&](TableOutput* out) { table_->Commit(call, request, Now(), out); });
+    CommitInput input;
+    input.call = call;
+    input.request = &request;
+    Do([&](TableOutput* out) { table_->Commit(input, Now(), out); });
     if (log_.size() > appended) {
       EXPECT_TRUE(may) << "a commit from another generation was taken";
     }
