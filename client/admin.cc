@@ -477,8 +477,9 @@ absl::StatusOr<GroupInfo> AdminImpl::DescribeGroup(const std::string& group) {
     out.client_id = member.client_id();
     out.host = member.client_host();
     if (info.protocol_type == "consumer") {
-      out.topics = DecodeSubscription(member.metadata())
-                       .value_or(std::vector<std::string>());
+      if (auto subscription = DecodeSubscription(member.metadata())) {
+        out.topics = std::move(subscription->topics);
+      }
       out.assignment = DecodeAssignment(member.assignment())
                            .value_or(std::vector<TopicPartition>());
     }

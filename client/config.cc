@@ -58,6 +58,23 @@ std::string JoinList(const std::vector<std::string>& items) {
   return text;
 }
 
+// Our names are Kafka's; the class names of its Java client are understood too.
+// "" when it is none.
+std::string AssignorName(std::string_view text) {
+  constexpr std::string_view kPackage = "org.apache.kafka.clients.consumer.";
+  constexpr std::pair<std::string_view, std::string_view> kNames[] = {
+      {"range", "RangeAssignor"},
+      {"roundrobin", "RoundRobinAssignor"},
+      {"sticky", "StickyAssignor"},
+      {"cooperative-sticky", "CooperativeStickyAssignor"}};
+  bool java = text.substr(0, kPackage.size()) == kPackage;
+  if (java) text.remove_prefix(kPackage.size());
+  for (const auto& [name, class_name] : kNames) {
+    if (text == (java ? class_name : name)) return std::string(name);
+  }
+  return "";
+}
+
 bool IsHostPort(const std::string& address) {
   size_t colon = address.rfind(':');
   if (colon == std::string::npos || colon == 0) return false;
@@ -223,15 +240,19 @@ const Table<ConsumerConfig>& ConsumerTable() {
         Number<C>("fetch.max.wait.ms", &C::fetch_max_wait_ms, 0, kMaxMs));
     t->push_back(Number<C>("max.partition.fetch.bytes",
                            &C::max_partition_fetch_bytes, 1, 1 << 30));
-    t->push_back({"partition.assignment.strategy", "a list of range, roundrobin",
+    t->push_back({"partition.assignment.strategy",
+                  "a list of range, roundrobin, sticky, cooperative-sticky",
                   [](std::string_view text, C* config) {
-                    config->assignors = SplitList(text);
-                    for (const std::string& name : config->assignors) {
-                      if (name != "range" && name != "roundrobin") return false;
+                    config->assignors.clear();
+                    for (const std::string& item : SplitList(text)) {
+                      std::string name = AssignorName(item);
+                      if (name.empty()) return false;
+                      config->assignors.push_back(std::move(name));
                     }
                     return !config->assignors.empty();
                   },
                   [](const C& config) { return JoinList(config.assignors); }});
+    t->push_back(Text<C>("client.rack", &C::client_rack));
     t->push_back(Choice<C>(
         "isolation.level", &C::isolation_level,
         {{"read_uncommitted", IsolationLevel::kReadUncommitted},

@@ -79,15 +79,22 @@ struct ConsumerConfig : ClientConfig {
   int64_t auto_commit_interval_ms = 5'000;    // auto.commit.interval.ms
   int64_t session_timeout_ms = 45'000;        // session.timeout.ms
   int64_t heartbeat_interval_ms = 3'000;      // heartbeat.interval.ms
-  int64_t max_poll_interval_ms = 300'000;     // max.poll.interval.ms
+  // max.poll.interval.ms: an application that does not poll for so long is taken
+  // for stuck and leaves the group; its next Poll tells it what it lost and joins
+  // again. Also how long a rebalance waits for a member.
+  int64_t max_poll_interval_ms = 300'000;
   int max_poll_records = 500;                 // max.poll.records
   int64_t fetch_min_bytes = 1;                // fetch.min.bytes
   int64_t fetch_max_bytes = 52'428'800;       // fetch.max.bytes
   int64_t fetch_max_wait_ms = 500;            // fetch.max.wait.ms
   int64_t max_partition_fetch_bytes = 1'048'576;  // max.partition.fetch.bytes
-  // partition.assignment.strategy: names of range and roundrobin, preferred
-  // first.
-  std::vector<std::string> assignors = {"range", "roundrobin"};
+  // partition.assignment.strategy: of range, roundrobin, sticky and
+  // cooperative-sticky, preferred first. Partitions are handed over one by one
+  // (cooperatively) only when every name of the list can do so, that is with
+  // cooperative-sticky alone; else all of them are given up at a rebalance.
+  std::vector<std::string> assignors = {"range", "cooperative-sticky"};
+  // client.rack: where this consumer is; told to the group's leader.
+  std::string client_rack;
   IsolationLevel isolation_level = IsolationLevel::kReadUncommitted;
   bool check_crcs = true;                // check.crcs
   bool allow_auto_create_topics = true;  // allow.auto.create.topics

@@ -273,26 +273,33 @@ void ConsumerImpl::RunEvents() {
 }
 
 void ConsumerImpl::Handle(const GroupMember::Event& event) {
+  std::vector<TopicPartition> all = Assignment();
   if (event.kind == GroupMember::Event::kAssigned) {
+    all.insert(all.end(), event.partitions.begin(), event.partitions.end());
     {
       Lock lock(shared_.mutex);
-      shared_.positions.Assign(event.partitions);
+      shared_.positions.Assign(all);
     }
     if (listener_ != nullptr) listener_->OnAssigned(event.partitions);
     engine_.Poke();
     return;
   }
+  std::set<TopicPartition> going(event.partitions.begin(),
+                                 event.partitions.end());
   bool lost = event.kind == GroupMember::Event::kLost;
   if (!lost && config_.enable_auto_commit) {
-    (void)CommitWithin(Consumed(), config_.request_timeout_ms);
+    PartitionOffsets consumed = Consumed();
+    std::erase_if(consumed,
+                  [&](const auto& entry) { return !going.count(entry.first); });
+    (void)CommitWithin(consumed, config_.request_timeout_ms);
   }
   if (listener_ != nullptr && lost) listener_->OnLost(event.partitions);
   if (listener_ != nullptr && !lost) listener_->OnRevoked(event.partitions);
+  std::erase_if(all, [&](const auto& id) { return going.count(id) != 0; });
   {
     Lock lock(shared_.mutex);
-    shared_.positions.Assign({});
+    shared_.positions.Assign(all);
   }
-  reader_.reset();
   engine_.OnReleased();
 }
 

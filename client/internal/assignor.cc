@@ -1,7 +1,8 @@
 #include "client/internal/assignor.h"
 
 #include <algorithm>
-#include <set>
+
+#include "client/internal/sticky_assignor.h"
 
 namespace sillok::client {
 namespace {
@@ -58,23 +59,55 @@ void AssignRoundRobin(const std::vector<SubscribedMember>& members,
   }
 }
 
+// Takes back what a member would get while another still has it.
+void WithholdMoving(const std::vector<SubscribedMember>& members,
+                    GroupAssignment* assignment) {
+  std::map<TopicPartition, std::vector<std::string_view>> holders;
+  for (const SubscribedMember& member : members) {
+    for (const TopicPartition& id : member.owned) {
+      holders[id].push_back(member.member_id);
+    }
+  }
+  for (auto& [member_id, partitions] : *assignment) {
+    std::erase_if(partitions, [&, &to = member_id](const TopicPartition& id) {
+      auto held = holders.find(id);
+      return held != holders.end() &&
+             std::find(held->second.begin(), held->second.end(), to) ==
+                 held->second.end();
+    });
+  }
+}
+
 }  // namespace
+
+bool IsAssignor(std::string_view name) {
+  return name == "range" || name == "roundrobin" || name == "sticky" ||
+         IsCooperative(name);
+}
+
+bool IsCooperative(std::string_view assignor) {
+  return assignor == "cooperative-sticky";
+}
 
 bool AssignPartitions(std::string_view assignor,
                       std::vector<SubscribedMember> members,
                       const std::map<std::string, int>& partition_counts,
                       GroupAssignment* assignment) {
   assignment->clear();
-  std::sort(members.begin(), members.end(), Before);
+  if (!IsAssignor(assignor)) return false;
   for (const SubscribedMember& member : members) {
     (*assignment)[member.member_id];
   }
+  if (assignor == "sticky" || IsCooperative(assignor)) {
+    AssignSticky(members, partition_counts, assignment);
+    if (IsCooperative(assignor)) WithholdMoving(members, assignment);
+    return true;
+  }
+  std::sort(members.begin(), members.end(), Before);
   if (assignor == "range") {
     AssignRange(members, partition_counts, assignment);
-  } else if (assignor == "roundrobin") {
-    AssignRoundRobin(members, partition_counts, assignment);
   } else {
-    return false;
+    AssignRoundRobin(members, partition_counts, assignment);
   }
   return true;
 }

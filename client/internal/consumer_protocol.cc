@@ -1,12 +1,7 @@
 #include "client/internal/consumer_protocol.h"
 
-#include <cstdint>
-#include <map>
-
 namespace sillok::client {
 namespace {
-
-constexpr int16_t kVersion = 1;
 
 void PutInt(std::string* out, int64_t value, int bytes) {
   for (int shift = (bytes - 1) * 8; shift >= 0; shift -= 8) {
@@ -17,6 +12,30 @@ void PutInt(std::string* out, int64_t value, int bytes) {
 void PutString(std::string* out, std::string_view text) {
   PutInt(out, static_cast<int64_t>(text.size()), 2);
   out->append(text);
+}
+
+void PutBytes(std::string* out, const std::optional<std::string>& bytes) {
+  PutInt(out, bytes ? static_cast<int64_t>(bytes->size()) : -1, 4);
+  if (bytes) out->append(*bytes);
+}
+
+// [(topic, [partition])]: neighbours of one topic share an entry.
+void PutPartitions(std::string* out,
+                   const std::vector<TopicPartition>& partitions) {
+  std::string entries;
+  int64_t count = 0;
+  for (size_t begin = 0, end = 0; begin < partitions.size(); begin = end) {
+    const std::string& topic = partitions[begin].topic;
+    while (end < partitions.size() && partitions[end].topic == topic) ++end;
+    ++count;
+    PutString(&entries, topic);
+    PutInt(&entries, static_cast<int64_t>(end - begin), 4);
+    for (size_t i = begin; i < end; ++i) {
+      PutInt(&entries, partitions[i].partition, 4);
+    }
+  }
+  PutInt(out, count, 4);
+  out->append(entries);
 }
 
 // Reads big-endian fields; after a failure everything reads as 0.
@@ -34,14 +53,31 @@ class Input {
     return value;
   }
   std::string String() {
-    int64_t size = Int(2);
+    auto text = NullableText(2);
+    if (!text) Fail();
+    return text.value_or("");
+  }
+  // A text or bytes behind its size of so many bytes; -1 = null.
+  std::optional<std::string> NullableText(int size_bytes) {
+    int64_t size = Int(size_bytes);
+    if (size == -1 || !ok_) return std::nullopt;
     if (size < 0 || static_cast<size_t>(size) > rest_.size()) {
       Fail();
-      return {};
+      return std::nullopt;
     }
     std::string text(rest_.substr(0, static_cast<size_t>(size)));
     rest_.remove_prefix(static_cast<size_t>(size));
     return text;
+  }
+  std::vector<TopicPartition> Partitions() {
+    std::vector<TopicPartition> partitions;
+    for (int64_t topics = Count(); topics > 0 && ok_; --topics) {
+      std::string topic = String();
+      for (int64_t left = Count(); left > 0 && ok_; --left) {
+        partitions.push_back({topic, static_cast<int32_t>(Int(4))});
+      }
+    }
+    return partitions;
   }
   // A count of items of at least one byte each.
   int64_t Count() {
@@ -50,6 +86,7 @@ class Input {
     return count;
   }
   bool ok() const { return ok_; }
+  bool done() const { return rest_.empty(); }
 
  private:
   int64_t Fail() {
@@ -64,60 +101,89 @@ class Input {
 
 }  // namespace
 
-std::string EncodeSubscription(const std::vector<std::string>& topics) {
+std::string EncodeSubscription(const ConsumerSubscription& subscription,
+                               int16_t version) {
   std::string out;
-  PutInt(&out, kVersion, 2);
-  PutInt(&out, static_cast<int64_t>(topics.size()), 4);
-  for (const std::string& topic : topics) PutString(&out, topic);
-  PutInt(&out, -1, 4);  // user data: null
-  PutInt(&out, 0, 4);   // owned partitions
+  PutInt(&out, version, 2);
+  PutInt(&out, static_cast<int64_t>(subscription.topics.size()), 4);
+  for (const std::string& topic : subscription.topics) PutString(&out, topic);
+  PutBytes(&out, subscription.user_data);
+  if (version >= 1) PutPartitions(&out, subscription.owned);
+  if (version >= 2) PutInt(&out, subscription.generation, 4);
+  if (version < 3) return out;
+  if (subscription.rack) {
+    PutString(&out, *subscription.rack);
+  } else {
+    PutInt(&out, -1, 2);
+  }
   return out;
 }
 
-std::optional<std::vector<std::string>> DecodeSubscription(
-    std::string_view bytes) {
+std::optional<ConsumerSubscription> DecodeSubscription(std::string_view bytes) {
   Input in(bytes);
-  // What later versions add comes after the topics.
-  if (in.Int(2) < 0) return std::nullopt;
-  std::vector<std::string> topics;
+  int64_t version = in.Int(2);
+  if (version < 0) return std::nullopt;
+  ConsumerSubscription subscription;
   for (int64_t left = in.Count(); left > 0 && in.ok(); --left) {
-    topics.push_back(in.String());
+    subscription.topics.push_back(in.String());
   }
+  subscription.user_data = in.NullableText(4);
+  if (version >= 1) subscription.owned = in.Partitions();
+  if (version >= 2) subscription.generation = static_cast<int32_t>(in.Int(4));
+  if (version >= 3) subscription.rack = in.NullableText(2);
   if (!in.ok()) return std::nullopt;
-  return topics;
+  if (version > 1 || !subscription.user_data) return subscription;
+  // Members of version 1 tell the generation in their user data: it alone, or
+  // after their last assignment.
+  const std::string& data = *subscription.user_data;
+  if (data.size() == 4) {
+    subscription.generation = static_cast<int32_t>(Input(data).Int(4));
+  } else if (auto sticky = DecodeStickyUserData(data)) {
+    subscription.generation = sticky->generation;
+  }
+  return subscription;
 }
 
-std::string EncodeAssignment(const std::vector<TopicPartition>& partitions) {
-  std::map<std::string, std::vector<int32_t>> by_topic;
-  for (const TopicPartition& p : partitions) {
-    by_topic[p.topic].push_back(p.partition);
-  }
+std::string EncodeAssignment(const std::vector<TopicPartition>& partitions,
+                             const std::optional<std::string>& user_data,
+                             int16_t version) {
   std::string out;
-  PutInt(&out, kVersion, 2);
-  PutInt(&out, static_cast<int64_t>(by_topic.size()), 4);
-  for (const auto& [topic, numbers] : by_topic) {
-    PutString(&out, topic);
-    PutInt(&out, static_cast<int64_t>(numbers.size()), 4);
-    for (int32_t number : numbers) PutInt(&out, number, 4);
-  }
-  PutInt(&out, -1, 4);  // user data: null
+  PutInt(&out, version, 2);
+  PutPartitions(&out, partitions);
+  PutBytes(&out, user_data);
   return out;
 }
 
 std::optional<std::vector<TopicPartition>> DecodeAssignment(
     std::string_view bytes) {
-  std::vector<TopicPartition> partitions;
-  if (bytes.empty()) return partitions;
+  if (bytes.empty()) return std::vector<TopicPartition>();
   Input in(bytes);
   if (in.Int(2) < 0) return std::nullopt;
-  for (int64_t topics = in.Count(); topics > 0 && in.ok(); --topics) {
-    std::string topic = in.String();
-    for (int64_t left = in.Count(); left > 0 && in.ok(); --left) {
-      partitions.push_back({topic, static_cast<int32_t>(in.Int(4))});
-    }
-  }
+  std::vector<TopicPartition> partitions = in.Partitions();
   if (!in.ok()) return std::nullopt;
   return partitions;
+}
+
+std::string EncodeStickyUserData(const StickyUserData& data) {
+  std::string out;
+  PutPartitions(&out, data.assignment);
+  PutInt(&out, data.generation, 4);
+  return out;
+}
+
+std::optional<StickyUserData> DecodeStickyUserData(std::string_view bytes) {
+  Input in(bytes);
+  StickyUserData data;
+  data.assignment = in.Partitions();
+  if (in.ok() && !in.done()) data.generation = static_cast<int32_t>(in.Int(4));
+  if (!in.ok()) return std::nullopt;
+  return data;
+}
+
+std::string EncodeGeneration(int32_t generation) {
+  std::string out;
+  PutInt(&out, generation, 4);
+  return out;
 }
 
 }  // namespace sillok::client

@@ -1,14 +1,33 @@
 #include "client/internal/group_member.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
-#include "client/internal/consumer_protocol.h"
-
 namespace sillok::client {
+namespace {
 
-GroupMember::GroupMember(const GroupMemberOptions& options)
-    : options_(options) {}
+std::vector<TopicPartition> Without(const std::vector<TopicPartition>& from,
+                                    const std::vector<TopicPartition>& what) {
+  std::vector<TopicPartition> rest;
+  std::set_difference(from.begin(), from.end(), what.begin(), what.end(),
+                      std::back_inserter(rest));
+  return rest;
+}
+
+}  // namespace
+
+GroupMember::GroupMember(const GroupMemberOptions& options,
+                         const GroupMemberFaults& faults)
+    : options_(options),
+      faults_(faults),
+      cooperative_(!options.assignors.empty() &&
+                   std::all_of(options.assignors.begin(),
+                               options.assignors.end(),
+                               [](const auto& a) { return IsCooperative(a); })) {
+}
+
+// ---- the application
 
 void GroupMember::Subscribe(std::vector<std::string> topics, int64_t now_ms) {
   std::sort(topics.begin(), topics.end());
@@ -19,79 +38,158 @@ void GroupMember::Subscribe(std::vector<std::string> topics, int64_t now_ms) {
   if (same) return;
   failure_ = absl::OkStatus();
   if (state_ == kFailed) state_ = kIdle;
-  if (state_ != kReleasing) Rejoin();
+  if (state_ != kReleasing) Rejoin("the subscription changed");
 }
 
 void GroupMember::Unsubscribe() {
   if (state_ == kIdle) return;
-  if (!member_id_.empty() && options_.instance_id.empty() &&
-      coordinator_known_) {
+  if (!member_id_.empty() && !IsStatic() && coordinator_known_) {
     Step leave;
     leave.kind = Step::kLeave;
     leave.leave.set_group_id(options_.group_id);
-    leave.leave.add_members()->set_member_id(member_id_);
+    v1::LeavingMember* self = leave.leave.add_members();
+    self->set_member_id(member_id_);
+    self->set_reason("the consumer unsubscribed or closed");
     leave_ = std::move(leave);
   }
-  ++round_;
+  ForgetRound();
   state_ = kIdle;
   topics_.clear();
   owned_.clear();
   events_.clear();
-  members_.clear();
-  group_topics_.clear();
-  request_out_ = heartbeat_out_ = false;
+  unconfirmed_ = 0;
+  last_sticky_.reset();
   member_id_.clear();
   generation_ = -1;
+  silent_ = false;
 }
 
 void GroupMember::OnPoll(int64_t now_ms) {
   last_poll_ms_ = now_ms;
-  if (state_ == kExpelled) state_ = kJoining;
+  if (silent_) {
+    silent_ = false;
+    last_heard_ms_ = next_heartbeat_ms_ = now_ms;
+  }
+  if (state_ == kExpelled) Rejoin("the application polls again");
 }
 
-void GroupMember::Release(Event::Kind kind) {
+void GroupMember::OnReleased(int64_t now_ms) {
+  OnPoll(now_ms);
+  unconfirmed_ = std::max(unconfirmed_ - 1, 0);
+  if (state_ != kReleasing || unconfirmed_ > 0) return;
+  if (faults_.no_second_join && cooperative_ && generation_ >= 0) {
+    state_ = kStable;
+    return;
+  }
+  Rejoin(join_reason_);
+}
+
+void GroupMember::EnforceRebalance(const std::string& reason) {
+  if (state_ == kStable) Rejoin(reason);
+}
+
+// ---- letting go
+
+std::vector<TopicPartition> GroupMember::ToReleaseBeforeJoin() const {
+  if (!cooperative_) return owned_;
+  std::vector<TopicPartition> going;
+  std::copy_if(owned_.begin(), owned_.end(), std::back_inserter(going),
+               [this](const TopicPartition& id) {
+                 return !std::binary_search(topics_.begin(), topics_.end(),
+                                            id.topic);
+               });
+  return going;
+}
+
+void GroupMember::ForgetRound() {
   ++round_;
   request_out_ = heartbeat_out_ = false;
   members_.clear();
   group_topics_.clear();
-  if (owned_.empty()) {
-    state_ = kJoining;
-    return;
-  }
-  // An assignment the application has not seen yet is taken back unseen.
-  if (!events_.empty() && events_.back().kind == Event::kAssigned) {
-    events_.pop_back();
-    owned_.clear();
-    state_ = kJoining;
-    return;
-  }
-  state_ = kReleasing;
-  events_.push_back({kind, std::exchange(owned_, {})});
+  counts_.reset();
 }
 
-void GroupMember::Rejoin() { Release(Event::kRevoked); }
+void GroupMember::Release(Event::Kind kind, std::vector<TopicPartition> going,
+                          State then) {
+  if (!going.empty()) {
+    owned_ = Without(owned_, going);
+    events_.push_back({kind, std::move(going)});
+    ++unconfirmed_;
+  }
+  state_ = unconfirmed_ > 0 ? kReleasing : then;
+}
 
-void GroupMember::ThrownOut(bool keep_member_id) {
+void GroupMember::Rejoin(const std::string& reason) {
+  ForgetRound();
+  join_reason_ = reason;
+  Release(Event::kRevoked, ToReleaseBeforeJoin(), kJoining);
+  if (faults_.join_before_release) state_ = kJoining;
+}
+
+void GroupMember::ThrownOut(bool keep_member_id, ErrorCode code) {
+  ForgetRound();
   generation_ = -1;
   if (!keep_member_id) member_id_.clear();
-  if (state_ != kReleasing) Release(Event::kLost);
-}
-
-void GroupMember::OnReleased(int64_t now_ms) {
-  last_poll_ms_ = now_ms;
-  if (state_ == kReleasing) state_ = kJoining;
+  join_reason_ = "the coordinator said " + ErrorName(code);
+  if (faults_.keep_when_thrown_out) {
+    state_ = kJoining;
+    return;
+  }
+  if (!owned_.empty()) {
+    Trouble(code, "lost " + std::to_string(owned_.size()) +
+                      " partitions, since the group went on without this "
+                      "consumer");
+  }
+  Release(Event::kLost, owned_, kJoining);
 }
 
 void GroupMember::Fail(ErrorCode code) {
-  failure_ = ErrorStatus(code, "group '" + options_.group_id + "': " +
-                                   std::string(ErrorMessage(code)));
-  if (!owned_.empty()) events_.push_back({Event::kLost, owned_});
-  owned_.clear();
+  ForgetRound();
   generation_ = -1;
   member_id_.clear();
+  Release(Event::kLost, owned_, kFailed);
   state_ = kFailed;
-  ++round_;
+  failure_ = ErrorStatus(code, "group '" + options_.group_id + "': " +
+                                   std::string(ErrorMessage(code)));
 }
+
+void GroupMember::Trouble(ErrorCode code, const std::string& what) {
+  troubles_.push_back(
+      ErrorStatus(code, "group '" + options_.group_id + "': " + what));
+}
+
+void GroupMember::CheckPollInterval(int64_t now_ms) {
+  if (state_ != kStable && state_ != kReleasing) return;
+  if (!IsMember() || silent_) return;  // gone already
+  if (now_ms - last_poll_ms_ <= options_.max_poll_interval_ms) return;
+  // The application is stuck: others shall have its partitions.
+  std::string late = "no poll for more than max.poll.interval.ms=" +
+                     std::to_string(options_.max_poll_interval_ms);
+  if (IsStatic()) {
+    silent_ = true;
+    Trouble(ErrorCode::UNKNOWN_MEMBER_ID,
+            late + ": no heartbeats until the next poll");
+    return;
+  }
+  Trouble(ErrorCode::UNKNOWN_MEMBER_ID,
+          late + ": this consumer left and joins again at its next poll; poll "
+                 "more often, take fewer records at a time (max.poll.records) "
+                 "or raise the interval");
+  Step leave;
+  leave.kind = Step::kLeave;
+  leave.leave.set_group_id(options_.group_id);
+  v1::LeavingMember* self = leave.leave.add_members();
+  self->set_member_id(member_id_);
+  self->set_reason(late);
+  leave_ = std::move(leave);
+  ForgetRound();
+  generation_ = -1;
+  member_id_.clear();
+  join_reason_ = "the application polls again";
+  Release(Event::kLost, owned_, kExpelled);
+}
+
+// ---- answers
 
 void GroupMember::OnCoordinator(ErrorCode code, int64_t now_ms) {
   finding_ = false;
@@ -122,10 +220,10 @@ bool GroupMember::OnCommonError(ErrorCode code, int64_t now_ms) {
       Backoff(now_ms);
       return true;
     case ErrorCode::UNKNOWN_MEMBER_ID:
-      ThrownOut(/*keep_member_id=*/false);
+      ThrownOut(/*keep_member_id=*/false, code);
       return true;
     case ErrorCode::ILLEGAL_GENERATION:
-      ThrownOut(/*keep_member_id=*/true);
+      ThrownOut(/*keep_member_id=*/true, code);
       return true;
     case ErrorCode::FENCED_INSTANCE_ID:
     case ErrorCode::INCONSISTENT_GROUP_PROTOCOL:
@@ -162,16 +260,18 @@ void GroupMember::OnJoin(uint64_t round, ErrorCode code,
   next_heartbeat_ms_ = now_ms + options_.heartbeat_interval_ms;
   to_give_.clear();
   state_ = kSyncing;
-  if (response.leader() != member_id_ || response.skip_assignment()) return;
+  if (response.leader() == member_id_) TakeLead(response);
+}
+
+void GroupMember::TakeLead(const v1::JoinGroupResponse& response) {
   for (const v1::JoinedMember& joined : response.members()) {
-    SubscribedMember member{joined.member_id(), joined.group_instance_id(), {}};
-    if (auto topics = DecodeSubscription(joined.metadata())) {
-      member.topics = std::move(*topics);
-    }
+    SubscribedMember member = ReadMember(joined);
     group_topics_.insert(member.topics.begin(), member.topics.end());
     members_.push_back(std::move(member));
   }
-  state_ = kAssigning;
+  // A leader that came back under its instance id: the assignment stands, and
+  // only its changes are to be watched for.
+  if (!response.skip_assignment()) state_ = kAssigning;
 }
 
 void GroupMember::OnPartitionCounts(const std::map<std::string, int>& counts,
@@ -181,14 +281,18 @@ void GroupMember::OnPartitionCounts(const std::map<std::string, int>& counts,
     auto found = counts.find(topic);
     if (found != counts.end() && found->second > 0) mine.insert(*found);
   }
-  if (state_ == kStable && is_leader() && mine != counts_) {
-    Rejoin();
+  if (state_ == kStable && is_leader()) {
+    if (counts_ && mine != *counts_) {
+      Rejoin("the partitions of the group's topics changed");
+      return;
+    }
+    counts_ = std::move(mine);
     return;
   }
   if (state_ != kAssigning) return;
   request_out_ = false;
   counts_ = std::move(mine);
-  if (!AssignPartitions(protocol_, members_, counts_, &to_give_)) {
+  if (!AssignPartitions(protocol_, members_, *counts_, &to_give_)) {
     Fail(ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
     return;
   }
@@ -201,7 +305,7 @@ void GroupMember::OnSync(uint64_t round, ErrorCode code,
   if (round != round_ || state_ != kSyncing) return;
   request_out_ = false;
   if (code == ErrorCode::REBALANCE_IN_PROGRESS) {
-    Rejoin();
+    Rejoin("the group rebalances again");
     return;
   }
   if (code != ErrorCode::NONE) {
@@ -209,7 +313,7 @@ void GroupMember::OnSync(uint64_t round, ErrorCode code,
     // The sync may or may not have been taken: join again, which is always
     // right.
     Backoff(now_ms);
-    if (state_ == kSyncing) Rejoin();
+    if (state_ == kSyncing) Rejoin("no answer to its sync");
     return;
   }
   auto partitions = DecodeAssignment(response.assignment());
@@ -217,11 +321,23 @@ void GroupMember::OnSync(uint64_t round, ErrorCode code,
     Fail(ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
     return;
   }
-  owned_ = std::move(*partitions);
-  events_.push_back({Event::kAssigned, owned_});
-  state_ = kStable;
   last_heard_ms_ = now_ms;
   next_heartbeat_ms_ = now_ms + options_.heartbeat_interval_ms;
+  std::sort(partitions->begin(), partitions->end());
+  partitions->erase(std::unique(partitions->begin(), partitions->end()),
+                    partitions->end());
+  TakeAssignment(std::move(*partitions));
+}
+
+void GroupMember::TakeAssignment(std::vector<TopicPartition> assigned) {
+  if (protocol_ == "sticky") last_sticky_ = {assigned, generation_};
+  std::vector<TopicPartition> added = Without(assigned, owned_);
+  // Eager members own nothing by now.
+  join_reason_ = "partitions were revoked";
+  Release(Event::kRevoked, Without(owned_, assigned), kStable);
+  owned_ = std::move(assigned);
+  events_.push_back({Event::kAssigned, std::move(added)});
+  if (faults_.take_before_release && state_ == kReleasing) state_ = kJoining;
 }
 
 void GroupMember::OnHeartbeat(uint64_t round, ErrorCode code, int64_t now_ms) {
@@ -233,7 +349,7 @@ void GroupMember::OnHeartbeat(uint64_t round, ErrorCode code, int64_t now_ms) {
   }
   if (code == ErrorCode::REBALANCE_IN_PROGRESS) {
     last_heard_ms_ = now_ms;
-    if (state_ == kStable) Rejoin();
+    if (state_ == kStable) Rejoin("the group rebalances");
     return;
   }
   (void)OnCommonError(code, now_ms);
@@ -248,116 +364,6 @@ void GroupMember::OnCommit(ErrorCode code, int64_t now_ms) {
   if (code != ErrorCode::NONE) (void)OnCommonError(code, now_ms);
 }
 
-void GroupMember::CheckPollInterval(int64_t now_ms) {
-  if (state_ != kStable && state_ != kReleasing) return;
-  if (!IsMember()) return;  // gone already
-  if (now_ms - last_poll_ms_ <= options_.max_poll_interval_ms) return;
-  // The application is stuck: others shall have its partitions.
-  Step leave;
-  leave.kind = Step::kLeave;
-  leave.leave.set_group_id(options_.group_id);
-  v1::LeavingMember* self = leave.leave.add_members();
-  self->set_member_id(member_id_);
-  self->set_group_instance_id(options_.instance_id);
-  leave_ = std::move(leave);
-  ++round_;
-  request_out_ = heartbeat_out_ = false;
-  generation_ = -1;
-  member_id_.clear();
-  members_.clear();
-  group_topics_.clear();
-  if (state_ == kReleasing) return;  // joins when released
-  if (!owned_.empty()) {
-    events_.push_back({Event::kLost, std::exchange(owned_, {})});
-    state_ = kReleasing;
-  } else {
-    state_ = kExpelled;
-  }
-}
-
-std::optional<GroupMember::Step> GroupMember::Next(int64_t now_ms) {
-  CheckPollInterval(now_ms);
-  if (leave_) {
-    std::optional<Step> step = std::move(leave_);
-    leave_.reset();
-    return step;
-  }
-  if (state_ == kIdle || state_ == kFailed || state_ == kExpelled) {
-    return std::nullopt;
-  }
-  // A coordinator that is silent for a whole session may be gone.
-  if (coordinator_known_ && IsMember() &&
-      now_ms - last_heard_ms_ > options_.session_timeout_ms) {
-    coordinator_known_ = false;
-  }
-  if (!coordinator_known_) {
-    if (finding_ || now_ms < not_before_ms_) return std::nullopt;
-    finding_ = true;
-    return Step{Step::kFindCoordinator, round_};
-  }
-  if (IsMember() && !heartbeat_out_ && now_ms >= next_heartbeat_ms_) {
-    heartbeat_out_ = true;
-    next_heartbeat_ms_ = now_ms + options_.heartbeat_interval_ms;
-    Step step{Step::kHeartbeat, round_};
-    step.heartbeat.set_group_id(options_.group_id);
-    step.heartbeat.set_generation_id(generation_);
-    step.heartbeat.set_member_id(member_id_);
-    step.heartbeat.set_group_instance_id(options_.instance_id);
-    return step;
-  }
-  if (request_out_ || now_ms < not_before_ms_) return std::nullopt;
-  if (state_ == kJoining) {
-    request_out_ = true;
-    return MakeJoin();
-  }
-  if (state_ == kAssigning) {
-    request_out_ = true;
-    Step step{Step::kPartitionCounts, round_};
-    step.topics = group_topics_;
-    return step;
-  }
-  if (state_ == kSyncing) {
-    request_out_ = true;
-    return MakeSync();
-  }
-  return std::nullopt;
-}
-
-GroupMember::Step GroupMember::MakeJoin() const {
-  Step step{Step::kJoin, round_};
-  step.join.set_group_id(options_.group_id);
-  step.join.set_session_timeout_ms(
-      static_cast<int32_t>(options_.session_timeout_ms));
-  step.join.set_rebalance_timeout_ms(
-      static_cast<int32_t>(options_.max_poll_interval_ms));
-  step.join.set_member_id(member_id_);
-  step.join.set_group_instance_id(options_.instance_id);
-  step.join.set_protocol_type("consumer");
-  step.join.set_client_id(options_.client_id);
-  for (const std::string& assignor : options_.assignors) {
-    v1::GroupProtocol* protocol = step.join.add_protocols();
-    protocol->set_name(assignor);
-    protocol->set_metadata(EncodeSubscription(topics_));
-  }
-  return step;
-}
-
-GroupMember::Step GroupMember::MakeSync() const {
-  Step step{Step::kSync, round_};
-  step.sync.set_group_id(options_.group_id);
-  step.sync.set_generation_id(generation_);
-  step.sync.set_member_id(member_id_);
-  step.sync.set_group_instance_id(options_.instance_id);
-  step.sync.set_protocol_type("consumer");
-  step.sync.set_protocol_name(protocol_);
-  for (const auto& [member, partitions] : to_give_) {
-    v1::MemberAssignment* assignment = step.sync.add_assignments();
-    assignment->set_member_id(member);
-    assignment->set_assignment(EncodeAssignment(partitions));
-  }
-  return step;
-}
-
 std::optional<GroupMember::Event> GroupMember::TakeEvent() {
   if (events_.empty()) return std::nullopt;
   Event event = std::move(events_.front());
@@ -365,27 +371,11 @@ std::optional<GroupMember::Event> GroupMember::TakeEvent() {
   return event;
 }
 
-int64_t GroupMember::NextMs() const {
-  if (state_ == kIdle || state_ == kFailed || state_ == kExpelled) {
-    return INT64_MAX;
-  }
-  int64_t next_ms = INT64_MAX;
-  if (!coordinator_known_) {
-    if (!finding_) next_ms = not_before_ms_;
-  } else if (!request_out_ && state_ != kStable && state_ != kReleasing) {
-    next_ms = not_before_ms_;
-  }
-  if (coordinator_known_ && IsMember()) {
-    next_ms = std::min(next_ms, heartbeat_out_
-                                    ? last_heard_ms_ +
-                                          options_.session_timeout_ms + 1
-                                    : next_heartbeat_ms_);
-  }
-  if (IsMember() && (state_ == kStable || state_ == kReleasing)) {
-    next_ms = std::min(next_ms,
-                       last_poll_ms_ + options_.max_poll_interval_ms + 1);
-  }
-  return next_ms;
+std::optional<absl::Status> GroupMember::TakeTrouble() {
+  if (troubles_.empty()) return std::nullopt;
+  absl::Status trouble = std::move(troubles_.front());
+  troubles_.pop_front();
+  return trouble;
 }
 
 }  // namespace sillok::client

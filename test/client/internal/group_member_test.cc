@@ -48,7 +48,7 @@ class Scene {
     for (const auto& [id, topics] : members) {
       auto* joined = response.add_members();
       joined->set_member_id(id);
-      joined->set_metadata(EncodeSubscription(topics));
+      joined->set_metadata(EncodeSubscription({topics}));
     }
     member.OnJoin(step.round, ErrorCode::NONE, response, now);
   }
