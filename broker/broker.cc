@@ -51,6 +51,9 @@ namespace {
 
 constexpr char kOffsetsTopic[] = "__consumer_offsets";
 constexpr int64_t kShutdownStepMs = 5'000;
+// A step of the end needs the coordinators: not waited for when they are away.
+constexpr int64_t kCoordinatorsAwayMs = 500;
+constexpr int64_t kLookAgainMs = 10;
 constexpr int64_t kStepBackAgainMs = 5'000;
 
 // 16 random bytes in 22 characters, as Kafka writes cluster ids.
@@ -80,18 +83,6 @@ class ControllerIsrChannel final : public IsrChannel {
  private:
   ControllerChannel* controller_;
 };
-
-// Runs `start` with a callback and waits for it, but not for ever.
-void AwaitStep(const char* what,
-               const std::function<void(std::function<void()>)>& start) {
-  auto done = std::make_shared<std::promise<void>>();
-  start([done] { done->set_value(); });
-  if (done->get_future().wait_for(std::chrono::milliseconds(kShutdownStepMs)) !=
-      std::future_status::ready) {
-    LOG(WARNING) << "stopping: " << what << " took longer than "
-                 << kShutdownStepMs << " ms; going on without";
-  }
-}
 
 }  // namespace
 
@@ -131,6 +122,12 @@ class Broker::Impl {
   void OnRoleChange(const std::shared_ptr<Partition>& partition,
                     ReplicaRole role, LeaderEpoch epoch);
   void HandLeadershipsOver();
+  // Runs `start` with a callback and waits until it is called: false when that
+  // takes longer than kShutdownStepMs, or when the coordinators, which the step
+  // needs, are away.
+  enum class Needs { kNothing, kCoordinators };
+  bool AwaitStep(const char* what, Needs needs,
+                 const std::function<void(std::function<void()>)>& start);
   void OnLogFailed(const TopicPartition& partition, const absl::Status& status);
   void OnWriteTrouble(const TopicPartition& partition, const std::string& why);
   // While the disk fails: others shall lead. Asks now, and again until nothing
@@ -599,6 +596,36 @@ void Broker::Impl::StepBack() {
       });
 }
 
+bool Broker::Impl::AwaitStep(
+    const char* what, Needs needs,
+    const std::function<void(std::function<void()>)>& start) {
+  auto done = std::make_shared<std::promise<void>>();
+  std::future<void> future = done->get_future();
+  start([done] { done->set_value(); });
+  const int64_t began_ms = clock_->MonotonicMs();
+  int64_t connected_ms = began_ms;
+  for (;;) {
+    if (future.wait_for(std::chrono::milliseconds(kLookAgainMs)) ==
+        std::future_status::ready) {
+      return true;
+    }
+    const int64_t now_ms = clock_->MonotonicMs();
+    if (needs == Needs::kNothing || store_->Connected()) {
+      connected_ms = now_ms;
+    }
+    if (now_ms - connected_ms > kCoordinatorsAwayMs) {
+      LOG(WARNING) << "stopping: " << what
+                   << " is left out: the coordinators are away";
+      return false;
+    }
+    if (now_ms - began_ms > kShutdownStepMs) {
+      LOG(WARNING) << "stopping: " << what << " took longer than "
+                   << kShutdownStepMs << " ms; going on without";
+      return false;
+    }
+  }
+}
+
 // Asks the controller to move what this broker leads, a few times.
 void Broker::Impl::HandLeadershipsOver() {
   BrokerEpoch epoch;
@@ -615,21 +642,25 @@ void Broker::Impl::HandLeadershipsOver() {
     v1::ControlledShutdownRequest request;
     request.set_broker_id(id_.value());
     request.set_broker_epoch(epoch.value());
-    std::promise<absl::StatusOr<v1::ControlledShutdownResponse>> answered;
-    controller_channel_->ControlledShutdown(
-        request, kShutdownStepMs,
-        [&](absl::StatusOr<v1::ControlledShutdownResponse> response) {
-          answered.set_value(std::move(response));
-        });
-    auto response = answered.get_future().get();
-    if (!response.ok()) {
+    using Response = absl::StatusOr<v1::ControlledShutdownResponse>;
+    auto answer = std::make_shared<Response>();
+    bool answered = AwaitStep("handing leaderships over",
+                              Needs::kCoordinators, [&](auto done) {
+      controller_channel_->ControlledShutdown(
+          request, kShutdownStepMs, [answer, done](Response response) {
+            *answer = std::move(response);
+            done();
+          });
+    });
+    if (!answered) return;
+    if (!answer->ok()) {
       LOG(WARNING) << "controlled shutdown: no answer from a controller: "
-                   << response.status().message();
+                   << answer->status().message();
       return;
     }
     LOG(INFO) << "controlled shutdown: partitions still led="
-              << response->remaining();
-    if (response->remaining() == 0) return;
+              << (*answer)->remaining();
+    if ((*answer)->remaining() == 0) return;
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
   }
 }
@@ -643,12 +674,12 @@ void Broker::Impl::Stop() {
   HandLeadershipsOver();
   if (server_ != nullptr) server_->SetServing(false);
   if (controller_ != nullptr) {
-    AwaitStep("giving up the controller's role",
+    AwaitStep("giving up the controller's role", Needs::kCoordinators,
               [this](auto done) { controller_->Stop(std::move(done)); });
   }
   if (stream_ != nullptr) stream_->Stop();
   if (registration_ != nullptr) {
-    AwaitStep("leaving the cluster",
+    AwaitStep("leaving the cluster", Needs::kCoordinators,
               [this](auto done) { registration_->Stop(std::move(done)); });
   }
   if (groups_ != nullptr) groups_->Stop();
@@ -656,12 +687,8 @@ void Broker::Impl::Stop() {
   // Waiters are answered by the table's end; then no call is left in work.
   bool let_go = false;
   if (partitions_ != nullptr) {
-    AwaitStep("closing the replicas", [&](auto done) {
-      partitions_->Stop([&let_go, done] {
-        let_go = true;
-        done();
-      });
-    });
+    let_go = AwaitStep("closing the replicas", Needs::kNothing,
+                       [this](auto done) { partitions_->Stop(done); });
   }
   if (server_ != nullptr) server_->Shutdown(500);
   http_.reset();
