@@ -42,11 +42,12 @@ void Group::Restore(const GroupValue& value, GroupTime time) {
     member.client_host = v.client_host;
     member.rebalance_timeout_ms = std::max(v.rebalance_timeout_ms, 1);
     member.session_timeout_ms = std::max(v.session_timeout_ms, 1);
-    member.protocols = {{protocol_name_, v.subscription}};
     member.assignment = v.assignment;
+    const auto [place, first] = members_.emplace(member.id, member);
+    if (!first) continue;  // no coordinator writes an id twice
     if (member.is_static()) static_members_[member.instance_id] = member.id;
-    StartSession(member, time);
-    members_.insert_or_assign(v.member_id, std::move(member));
+    SetProtocols(place->second, {{protocol_name_, v.subscription}});
+    StartSession(place->second, time);
   }
   state_ = members_.empty() ? GroupState::kEmpty : GroupState::kStable;
   state_timestamp_ms_ = value.state_timestamp_ms;
@@ -94,7 +95,11 @@ ErrorCode Group::Leave(const v1::LeavingMember& leaving, GroupTime time,
     const ErrorCode error = CheckMember(member_id, instance_id);
     if (error != ErrorCode::NONE) return error;
   }
-  RemoveAndRebalance(member_id, time, out);
+  GroupEvent cause =
+      CauseOf("a member leaves", *FindMember(member_id), leaving.reason());
+  TakeOut(member_id, ErrorCode::UNKNOWN_MEMBER_ID, out);
+  MaybePrepareRebalance(std::move(cause), time, out);
+  MaybeCompleteJoin(time, out);
   return ErrorCode::NONE;
 }
 
@@ -187,11 +192,33 @@ GroupMember* Group::RenameMember(const std::string& from,
   return &member;
 }
 
+void Group::SetProtocols(GroupMember& member,
+                         std::vector<MemberProtocol> protocols) {
+  // A name counts once, even if sent twice.
+  for (const MemberProtocol& p : member.protocols) {
+    if (member.FindMetadata(p.name) != &p.metadata) continue;
+    const auto counted = supporters_.find(p.name);
+    if (--counted->second == 0) supporters_.erase(counted);
+  }
+  member.protocols = std::move(protocols);
+  for (const MemberProtocol& p : member.protocols) {
+    if (member.FindMetadata(p.name) == &p.metadata) ++supporters_[p.name];
+  }
+}
+
+void Group::SetJoinCall(GroupMember& member, std::optional<CallId> call) {
+  joined_ -= member.join_call.has_value();
+  member.join_call = call;
+  joined_ += member.join_call.has_value();
+}
+
 void Group::TakeOut(const std::string& member_id, ErrorCode reason,
                     GroupOutput* out) {
   const auto found = members_.find(member_id);
   if (found == members_.end()) return;
-  const GroupMember member = std::move(found->second);
+  const GroupMember member = found->second;
+  SetProtocols(found->second, {});
+  SetJoinCall(found->second, std::nullopt);
   members_.erase(found);
   const auto instance = static_members_.find(member.instance_id);
   if (instance != static_members_.end() && instance->second == member_id) {
@@ -217,11 +244,31 @@ void Group::TakeOut(const std::string& member_id, ErrorCode reason,
   }
 }
 
-void Group::RemoveAndRebalance(const std::string& member_id, GroupTime time,
-                               GroupOutput* out) {
-  TakeOut(member_id, ErrorCode::UNKNOWN_MEMBER_ID, out);
-  MaybePrepareRebalance(time, out);
-  MaybeCompleteJoin(time, out);
+void Group::PutOut(const std::vector<std::string>& member_ids,
+                   std::string_view why, GroupTime time, GroupOutput* out) {
+  GroupEvent event;
+  for (const std::string& id : member_ids) {
+    event = CauseOf(why, *FindMember(id), "");
+    TakeOut(id, ErrorCode::UNKNOWN_MEMBER_ID, out);
+    event.kind = GroupEvent::Kind::kMemberPutOut;
+    event.generation = generation_;
+    event.members = members_.size();
+    out->events.push_back(event);
+  }
+  if (!member_ids.empty()) {
+    event.kind = GroupEvent::Kind::kRebalance;
+    MaybePrepareRebalance(std::move(event), time, out);
+  }
+}
+
+GroupEvent Group::CauseOf(std::string_view why, const GroupMember& member,
+                          std::string client_reason) {
+  GroupEvent event;
+  event.why = why;
+  event.member_id = member.id;
+  event.instance_id = member.instance_id;
+  event.client_reason = std::move(client_reason);
+  return event;
 }
 
 void Group::RemovePending(const std::string& member_id, GroupTime time,
@@ -281,11 +328,8 @@ void Group::ExpireSessions(GroupTime time, GroupOutput* out) {
     if (until <= time.now_ms) pending.push_back(id);
   }
   for (const std::string& id : pending) pending_members_.erase(id);
-  for (const std::string& id : expired) {
-    ++sessions_expired_;
-    TakeOut(id, ErrorCode::UNKNOWN_MEMBER_ID, out);
-  }
-  if (!expired.empty()) MaybePrepareRebalance(time, out);
+  sessions_expired_ += static_cast<int64_t>(expired.size());
+  PutOut(expired, "its session has ended", time, out);
 }
 
 void Group::ExpirePendingSyncs(GroupTime time, GroupOutput* out) {
@@ -294,10 +338,7 @@ void Group::ExpirePendingSyncs(GroupTime time, GroupOutput* out) {
   for (const auto& [id, member] : members_) {
     if (member.pending_sync) silent.push_back(id);
   }
-  for (const std::string& id : silent) {
-    TakeOut(id, ErrorCode::UNKNOWN_MEMBER_ID, out);
-  }
-  if (!silent.empty()) MaybePrepareRebalance(time, out);
+  PutOut(silent, "it sent no SyncGroup in time", time, out);
 }
 
 void Group::NoteDeadline(int64_t at_ms) {

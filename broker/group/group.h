@@ -51,11 +51,25 @@ struct GroupWrite {
   GroupValue value;
 };
 
+// What an operator wants to read of a group: a rebalance begins, or a member is
+// put out because it was not heard of.
+struct GroupEvent {
+  enum class Kind { kRebalance, kMemberPutOut };
+  Kind kind = Kind::kRebalance;
+  std::string_view why;       // "a member joins"
+  std::string member_id;      // whose doing it is; "" = nobody's alone
+  std::string instance_id;
+  std::string client_reason;  // what the client says about it (KIP-800)
+  int32_t generation = 0;     // the one that ends
+  size_t members = 0;         // now
+};
+
 // What the group wants done. Answers are for calls parked before.
 struct GroupOutput {
   std::vector<std::pair<CallId, v1::JoinGroupResponse>> joins;
   std::vector<std::pair<CallId, v1::SyncGroupResponse>> syncs;
   std::vector<GroupWrite> writes;
+  std::vector<GroupEvent> events;
 };
 
 // A JoinGroup with what the door and the shell know beside it.
@@ -160,9 +174,12 @@ class Group {
   static void Answer(const JoinInput& input, ErrorCode error,
                      GroupOutput* out);
 
-  // Rebalancing.
-  void PrepareRebalance(GroupTime time, GroupOutput* out);
-  void MaybePrepareRebalance(GroupTime time, GroupOutput* out);
+  // Rebalancing. `cause` needs no generation and no members.
+  void PrepareRebalance(GroupEvent cause, GroupTime time, GroupOutput* out);
+  void MaybePrepareRebalance(GroupEvent cause, GroupTime time,
+                             GroupOutput* out);
+  static GroupEvent CauseOf(std::string_view why, const GroupMember& member,
+                            std::string client_reason);
   void MaybeCompleteJoin(GroupTime time, GroupOutput* out);
   void OnJoinDeadline(GroupTime time, GroupOutput* out);
   void CompleteJoin(GroupTime time, GroupOutput* out);
@@ -186,11 +203,15 @@ class Group {
                         const std::string& instance_id) const;
   GroupMember* FindMember(const std::string& member_id);
   GroupMember* RenameMember(const std::string& from, const std::string& to);
+  // All changes of these two go through here: they are counted.
+  void SetProtocols(GroupMember& member, std::vector<MemberProtocol> protocols);
+  void SetJoinCall(GroupMember& member, std::optional<CallId> call);
   // Takes it out and answers its parked calls; the caller sees to the rebalance.
   void TakeOut(const std::string& member_id, ErrorCode reason,
                GroupOutput* out);
-  void RemoveAndRebalance(const std::string& member_id, GroupTime time,
-                          GroupOutput* out);
+  // As TakeOut, of members that were not heard of, and rebalances without them.
+  void PutOut(const std::vector<std::string>& member_ids, std::string_view why,
+              GroupTime time, GroupOutput* out);
   void RemovePending(const std::string& member_id, GroupTime time,
                      GroupOutput* out);
   void StartSession(GroupMember& member, GroupTime time);
@@ -215,6 +236,9 @@ class Group {
   std::string leader_;         // member id; "" = none
   std::map<std::string, GroupMember> members_;
   std::map<std::string, std::string> static_members_;  // instance id -> member
+  size_t joined_ = 0;  // members with a parked join
+  // How many members have a protocol of this name.
+  std::map<std::string, size_t> supporters_;
   // Ids given out that did not join with them yet (KIP-394), until when.
   std::map<std::string, int64_t> pending_members_;
 

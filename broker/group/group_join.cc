@@ -1,7 +1,6 @@
 // The first half of a group's life: members join, and the group waits until it
 // has them all.
 #include <algorithm>
-#include <set>
 #include <utility>
 
 #include "broker/group/group.h"
@@ -71,10 +70,7 @@ bool Group::HasRoomFor(const std::string& member_id) const {
     case GroupState::kPreparingRebalance: {
       // Who has not joined yet may lose its place to one who has.
       if (known != members_.end() && known->second.awaiting_join()) return true;
-      const auto joined = std::count_if(
-          members_.begin(), members_.end(),
-          [](const auto& m) { return m.second.awaiting_join(); });
-      return joined < options_->max_size;
+      return static_cast<int64_t>(joined_) < options_->max_size;
     }
     case GroupState::kCompletingRebalance:
     case GroupState::kStable:
@@ -91,21 +87,21 @@ bool Group::SupportsProtocols(const v1::JoinGroupRequest& request) const {
   }
   if (members_.empty()) return true;
   if (request.protocol_type() != protocol_type_) return false;
-  const auto is_same_one = [&](const GroupMember& member) {
-    return member.id == request.member_id() ||
-           (member.is_static() &&
-            member.instance_id == request.group_instance_id());
-  };
+  // What it wanted so far does not count.
+  const auto instance = static_members_.find(request.group_instance_id());
+  const auto self = members_.find(instance != static_members_.end()
+                                      ? instance->second
+                                      : request.member_id());
+  const bool known = self != members_.end();
   return std::any_of(
       request.protocols().begin(), request.protocols().end(),
       [&](const v1::GroupProtocol& wanted) {
-        return std::all_of(members_.begin(), members_.end(),
-                           [&](const auto& entry) {
-                             const GroupMember& other = entry.second;
-                             return is_same_one(other) ||
-                                    other.FindMetadata(wanted.name()) !=
-                                        nullptr;
-                           });
+        const auto counted = supporters_.find(wanted.name());
+        size_t others = counted == supporters_.end() ? 0 : counted->second;
+        if (known && self->second.FindMetadata(wanted.name()) != nullptr) {
+          --others;
+        }
+        return others == members_.size() - known;
       });
 }
 
@@ -161,7 +157,9 @@ void Group::JoinAgain(const JoinInput& input, GroupTime time,
         return;
       }
       UpdateMember(member, input, out);
-      PrepareRebalance(time, out);
+      PrepareRebalance(
+          CauseOf("a member has new metadata", member, request.reason()), time,
+          out);
       return;
     case GroupState::kStable:
       // A leader that joins again asks for a new assignment: it may know of
@@ -171,7 +169,11 @@ void Group::JoinAgain(const JoinInput& input, GroupTime time,
         return;
       }
       UpdateMember(member, input, out);
-      PrepareRebalance(time, out);
+      PrepareRebalance(
+          CauseOf(unchanged ? "the leader joins again"
+                            : "a member has new metadata",
+                  member, request.reason()),
+          time, out);
       return;
     case GroupState::kEmpty:
     case GroupState::kDead:
@@ -196,7 +198,8 @@ void Group::AddMember(const JoinInput& input, const std::string& member_id,
   if (member.is_static()) static_members_[member.instance_id] = member_id;
   UpdateMember(member, input, out);
   if (state_ == GroupState::kPreparingRebalance) joined_in_slice_ = true;
-  MaybePrepareRebalance(time, out);
+  MaybePrepareRebalance(CauseOf("a member joins", member, request.reason()),
+                        time, out);
 }
 
 void Group::UpdateMember(GroupMember& member, const JoinInput& input,
@@ -206,7 +209,7 @@ void Group::UpdateMember(GroupMember& member, const JoinInput& input,
   member.client_host = input.client_host;
   member.rebalance_timeout_ms = RebalanceTimeoutOf(request);
   member.session_timeout_ms = request.session_timeout_ms();
-  member.protocols = ProtocolsOf(request);
+  SetProtocols(member, ProtocolsOf(request));
   if (member.join_call.has_value()) {
     // The client has sent it again; nobody waits for the first one.
     v1::JoinGroupResponse response;
@@ -215,7 +218,7 @@ void Group::UpdateMember(GroupMember& member, const JoinInput& input,
     response.set_member_id(member.id);
     out->joins.emplace_back(*member.join_call, std::move(response));
   }
-  member.join_call = input.call;
+  SetJoinCall(member, input.call);
 }
 
 // A static member came back under a new id, and its place is its own: the
@@ -232,7 +235,7 @@ void Group::ReplaceStaticMember(const JoinInput& input,
     fenced.set_generation_id(-1);
     fenced.set_member_id(old_member_id);
     out->joins.emplace_back(*member->join_call, std::move(fenced));
-    member->join_call.reset();
+    SetJoinCall(*member, std::nullopt);
   }
   if (member->sync_call.has_value()) {
     v1::SyncGroupResponse fenced;
@@ -249,7 +252,9 @@ void Group::ReplaceStaticMember(const JoinInput& input,
   }
   if (state_ == GroupState::kCompletingRebalance) {
     // The leader may already be assigning to the old id.
-    PrepareRebalance(time, out);
+    PrepareRebalance(CauseOf("a static member came back while the leader assigns",
+                             *member, input.request->reason()),
+                     time, out);
     return;
   }
   if (state_ != GroupState::kStable) return;
@@ -259,7 +264,9 @@ void Group::ReplaceStaticMember(const JoinInput& input,
   const bool same = was != nullptr && is != nullptr && *was == *is &&
                     SelectProtocol() == protocol_name_;
   if (!same) {
-    PrepareRebalance(time, out);
+    PrepareRebalance(CauseOf("a static member came back with new metadata",
+                             *member, input.request->reason()),
+                     time, out);
     return;
   }
   PendingWrite write;
@@ -296,14 +303,19 @@ v1::JoinGroupResponse Group::JoinedResponse(const std::string& member_id,
 
 // ---- rebalancing
 
-void Group::MaybePrepareRebalance(GroupTime time, GroupOutput* out) {
+void Group::MaybePrepareRebalance(GroupEvent cause, GroupTime time,
+                                  GroupOutput* out) {
   if (state_ == GroupState::kEmpty || state_ == GroupState::kStable ||
       state_ == GroupState::kCompletingRebalance) {
-    PrepareRebalance(time, out);
+    PrepareRebalance(std::move(cause), time, out);
   }
 }
 
-void Group::PrepareRebalance(GroupTime time, GroupOutput* out) {
+void Group::PrepareRebalance(GroupEvent cause, GroupTime time,
+                             GroupOutput* out) {
+  cause.generation = generation_;
+  cause.members = members_.size();
+  out->events.push_back(std::move(cause));
   if (state_ == GroupState::kCompletingRebalance) {
     FailAssignment(ErrorCode::REBALANCE_IN_PROGRESS, time, out);
   }
@@ -326,10 +338,7 @@ void Group::PrepareRebalance(GroupTime time, GroupOutput* out) {
 void Group::MaybeCompleteJoin(GroupTime time, GroupOutput* out) {
   if (state_ != GroupState::kPreparingRebalance || initial_delay_) return;
   if (!pending_members_.empty()) return;
-  const bool all_joined =
-      std::all_of(members_.begin(), members_.end(),
-                  [](const auto& m) { return m.second.awaiting_join(); });
-  if (all_joined) CompleteJoin(time, out);
+  if (joined_ == members_.size()) CompleteJoin(time, out);
 }
 
 void Group::OnJoinDeadline(GroupTime time, GroupOutput* out) {
@@ -352,9 +361,7 @@ void Group::CompleteJoin(GroupTime time, GroupOutput* out) {
   for (const auto& [id, member] : members_) {
     if (!member.awaiting_join() && !member.is_static()) gone.push_back(id);
   }
-  for (const std::string& id : gone) {
-    TakeOut(id, ErrorCode::UNKNOWN_MEMBER_ID, out);
-  }
+  PutOut(gone, "it did not join again in time", time, out);
   if (!members_.empty() && !ElectLeaderAmongJoined()) {
     // Only static members are left and none of them is here: wait on, their
     // sessions run.
@@ -383,7 +390,7 @@ void Group::CompleteJoin(GroupTime time, GroupOutput* out) {
     if (member.join_call.has_value()) {
       out->joins.emplace_back(*member.join_call,
                               JoinedResponse(id, id == leader_));
-      member.join_call.reset();
+      SetJoinCall(member, std::nullopt);
     }
     member.is_new = false;
     member.pending_sync = true;
@@ -408,19 +415,11 @@ bool Group::ElectLeaderAmongJoined() {
 // Each member votes for the first of its protocols that all members have. The
 // most votes win; among equals, what the leader likes better.
 std::string Group::SelectProtocol() const {
-  std::map<std::string, int> supporters;
-  for (const auto& [id, member] : members_) {
-    std::set<std::string> names;  // a name counts once, even if sent twice
-    for (const MemberProtocol& p : member.protocols) names.insert(p.name);
-    for (const std::string& name : names) ++supporters[name];
-  }
-  const auto common = [&](const std::string& name) {
-    return supporters[name] == static_cast<int>(members_.size());
-  };
-  std::map<std::string, int> votes;
+  std::map<std::string, size_t> votes;
   for (const auto& [id, member] : members_) {
     for (const MemberProtocol& p : member.protocols) {
-      if (!common(p.name)) continue;
+      const auto counted = supporters_.find(p.name);
+      if (counted->second != members_.size()) continue;
       ++votes[p.name];
       break;
     }

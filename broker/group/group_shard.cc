@@ -4,7 +4,9 @@
 #include <limits>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "broker/group/failed_answers.h"
+#include "glog/logging.h"
 
 namespace sillok {
 
@@ -254,6 +256,25 @@ void GroupCoordinator::Shard::OnTopicsDeleted(
 
 namespace {
 
+// Clients choose these words: on one line, and not too long.
+std::string Shown(std::string_view text) {
+  constexpr size_t kMostShown = 200;
+  return absl::CHexEscape(
+      absl::string_view(text.data(), std::min(text.size(), kMostShown)));
+}
+
+void LogEvent(const std::string& group_id, const GroupEvent& event) {
+  const bool begins = event.kind == GroupEvent::Kind::kRebalance;
+  LOG(INFO) << (begins ? "rebalance" : "member put out")
+            << " group=" << Shown(group_id)
+            << " generation=" << event.generation
+            << " members=" << event.members
+            << " member=" << Shown(event.member_id)
+            << " instance=" << Shown(event.instance_id) << " why=\""
+            << event.why << "\" reason=\"" << Shown(event.client_reason)
+            << "\"";
+}
+
 template <typename Calls, typename Answers>
 void AnswerAll(Answers& answers, Calls& calls) {
   for (auto& [call, response] : answers) {
@@ -265,6 +286,7 @@ void AnswerAll(Answers& answers, Calls& calls) {
 }  // namespace
 
 void GroupCoordinator::Shard::Carry(TableOutput out) {
+  for (const auto& [group_id, event] : out.events) LogEvent(group_id, event);
   for (TableWrite& write : out.writes) {
     // Once the leadership is over, the table hears so by Drop.
     if (journal_->Check() != ErrorCode::NONE) break;

@@ -101,7 +101,9 @@ void Group::OnWritten(uint64_t token, ErrorCode error, GroupTime time,
         FinishAssignment(write, time, out);
       } else {
         FailAssignment(error, time, out);
-        PrepareRebalance(time, out);
+        GroupEvent cause;
+        cause.why = "the assignment could not be written";
+        PrepareRebalance(std::move(cause), time, out);
       }
       break;
     case PendingWrite::Kind::kStaticMember:
@@ -153,10 +155,14 @@ void Group::FinishStaticMember(const PendingWrite& write, ErrorCode error,
   GroupMember* member = FindMember(write.new_member_id);
   if (member == nullptr || member->join_call != write.call) return;
   const CallId call = *member->join_call;
-  member->join_call.reset();
+  SetJoinCall(*member, std::nullopt);
   if (error != ErrorCode::NONE) {
     member = RenameMember(write.new_member_id, write.old_member.id);
+    SetProtocols(*member, {});
+    std::vector<MemberProtocol> protocols = write.old_member.protocols;
     *member = write.old_member;
+    member->protocols.clear();
+    SetProtocols(*member, std::move(protocols));
     leader_ = write.old_leader;
     StartSession(*member, time);
     v1::JoinGroupResponse response;

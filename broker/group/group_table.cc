@@ -361,6 +361,9 @@ GroupTable::Entry& GroupTable::GetOrCreateEntry(const std::string& group_id,
 void GroupTable::Finish(Entry& entry, GroupOutput&& from, TableOutput* out) {
   for (auto& join : from.joins) out->joins.push_back(std::move(join));
   for (auto& sync : from.syncs) out->syncs.push_back(std::move(sync));
+  for (GroupEvent& event : from.events) {
+    out->events.emplace_back(entry.group.id(), std::move(event));
+  }
   for (const GroupWrite& group_write : from.writes) {
     Write write;
     write.group_id = entry.group.id();

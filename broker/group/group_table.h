@@ -43,6 +43,7 @@ struct TableOutput {
   std::vector<std::pair<CallId, ErrorCode>> deletions;
   std::vector<std::pair<CallId, v1::OffsetDeleteResponse>> offset_deletions;
   std::vector<TableWrite> writes;
+  std::vector<std::pair<std::string, GroupEvent>> events;  // by group id
 };
 
 // Whether there is a topic of this name; null = there is every topic.

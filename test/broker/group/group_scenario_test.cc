@@ -121,6 +121,7 @@ class Runner {
   void Then(const Do& act) {
     TableOutput out;
     act(&out);
+    for (auto& [group_id, event] : out.events) PrintEvent(event);
     for (auto& [call, r] : out.joins) PrintJoin(calls_.at(call), r);
     for (auto& [call, r] : out.syncs) {
       out_ << calls_.at(call) << ": sync "
@@ -169,6 +170,15 @@ class Runner {
     out_ << "\n";
   }
 
+  void PrintEvent(const GroupEvent& event) {
+    out_ << (event.kind == GroupEvent::Kind::kRebalance ? "rebalance"
+                                                        : "put out");
+    if (!event.member_id.empty()) out_ << " " << event.member_id;
+    out_ << ": " << event.why;
+    if (!event.client_reason.empty()) out_ << " (" << event.client_reason << ")";
+    out_ << "\n";
+  }
+
   void PrintWrite(const TableWrite& write) {
     out_ << "write";
     for (const JournalRecord& record : write.records) {
@@ -200,6 +210,7 @@ class Runner {
         command.get("id", clients_[command.who].member_id));
     request.set_group_instance_id(command.get("instance", ""));
     request.set_protocol_type(command.get("type", "consumer"));
+    request.set_reason(command.get("reason", ""));
     request.set_session_timeout_ms(command.number("session", 10'000));
     request.set_rebalance_timeout_ms(command.number("rebalance", 60'000));
     for (const auto& p : Split(command.get("protocols", "range:t"), ',')) {
@@ -260,6 +271,7 @@ class Runner {
     member->set_member_id(
         command.get("id", clients_[command.who].member_id));
     member->set_group_instance_id(command.get("instance", ""));
+    member->set_reason(command.get("reason", ""));
     Then([&](TableOutput* out) {
       const auto response = table_.Leave(request, Now(), out);
       out_ << command.who << ": leave "
