@@ -50,6 +50,7 @@ struct TopicEntry {
   std::string name;
   std::string id;
   std::map<std::string, std::string> configs;
+  int32_t version = 0;  // of the znode /brokers/topics/T
   bool has_config_node = false;
   bool has_partitions_node = false;
   std::vector<PartitionEntry> partitions;  // by number
@@ -85,6 +86,9 @@ class ClusterState {
   std::map<std::string, TopicEntry> topics;
   // Config znodes that have no topic (left by others).
   std::set<std::string> orphan_configs;
+  // /config/brokers: what was set for brokers while they run, by id or
+  // kAllBrokers. An entry stands for a znode.
+  std::map<std::string, std::map<std::string, std::string>> broker_configs;
   std::map<std::string, LeftoverReplicas> leftovers;  // by topic id
   // Markers in /admin/delete_topics of topics that do not exist.
   std::set<std::string> orphan_markers;

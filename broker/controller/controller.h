@@ -97,6 +97,15 @@ class Controller {
   // REQUEST_TIMED_OUT: deletion goes on.
   void DeleteTopics(v1::DeleteTopicsRequest request,
                     Done<v1::DeleteTopicsResponse> done);
+  // As CreateTopics.
+  void CreatePartitions(v1::CreatePartitionsRequest request,
+                        Done<v1::CreatePartitionsResponse> done);
+  // Answered when the new leaders lead. NOT_CONTROLLER in the whole answer.
+  void ElectLeaders(v1::ElectLeadersRequest request,
+                    Done<v1::ElectLeadersResponse> done);
+  // Answered when committed, and in force on the live brokers or 2 s have passed.
+  void AlterConfigs(v1::AlterConfigsRequest request,
+                    Done<v1::AlterConfigsResponse> done);
   // Answered when committed.
   void AlterPartition(v1::AlterPartitionRequest request,
                       Done<v1::AlterPartitionResponse> done);

@@ -179,4 +179,28 @@ grpc::ServerUnaryReactor* ControllerService::ControllerDeleteTopics(
   return reactor;
 }
 
+grpc::ServerUnaryReactor* ControllerService::ControllerCreatePartitions(
+    grpc::CallbackServerContext* context, const v1::CreatePartitionsRequest* request,
+    v1::CreatePartitionsResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  controller_->CreatePartitions(*request, AnswerInto(response, reactor));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ControllerService::ControllerElectLeaders(
+    grpc::CallbackServerContext* context, const v1::ElectLeadersRequest* request,
+    v1::ElectLeadersResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  controller_->ElectLeaders(*request, AnswerInto(response, reactor));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ControllerService::ControllerAlterConfigs(
+    grpc::CallbackServerContext* context, const v1::AlterConfigsRequest* request,
+    v1::AlterConfigsResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  controller_->AlterConfigs(*request, AnswerInto(response, reactor));
+  return reactor;
+}
+
 }  // namespace sillok

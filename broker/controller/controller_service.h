@@ -35,6 +35,18 @@ class ControllerService final
       grpc::CallbackServerContext* context,
       const v1::DeleteTopicsRequest* request,
       v1::DeleteTopicsResponse* response) override;
+  grpc::ServerUnaryReactor* ControllerCreatePartitions(
+      grpc::CallbackServerContext* context,
+      const v1::CreatePartitionsRequest* request,
+      v1::CreatePartitionsResponse* response) override;
+  grpc::ServerUnaryReactor* ControllerElectLeaders(
+      grpc::CallbackServerContext* context,
+      const v1::ElectLeadersRequest* request,
+      v1::ElectLeadersResponse* response) override;
+  grpc::ServerUnaryReactor* ControllerAlterConfigs(
+      grpc::CallbackServerContext* context,
+      const v1::AlterConfigsRequest* request,
+      v1::AlterConfigsResponse* response) override;
 
  private:
   Controller* controller_;

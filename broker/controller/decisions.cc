@@ -99,11 +99,25 @@ Effects Decisions::TakeEffects() { return std::exchange(effects_, {}); }
 // ---- elections
 
 bool Decisions::UncleanAllowed(const TopicEntry& topic) const {
-  auto it = topic.configs.find("unclean.leader.election.enable");
-  if (it == topic.configs.end()) {
-    return options_.unclean_leader_election_enable;
+  constexpr char kKey[] = "unclean.leader.election.enable";
+  auto find = [&](const std::map<std::string, std::string>& configs)
+      -> const std::string* {
+    auto it = configs.find(kKey);
+    return it == configs.end() ? nullptr : &it->second;
+  };
+  auto is_true = [](const std::string& text) {  // validated: true or false
+    return text.find_first_of("tT") != std::string::npos;
+  };
+  if (const std::string* set = find(topic.configs)) return is_true(*set);
+  // What holds for topics is what the controller's broker says.
+  for (const std::string& broker :
+       {std::to_string(state_->controller_id),
+        std::string(znode_path::kAllBrokers)}) {
+    auto it = state_->broker_configs.find(broker);
+    if (it == state_->broker_configs.end()) continue;
+    if (const std::string* set = find(it->second)) return is_true(*set);
   }
-  return it->second == "true";
+  return options_.unclean_leader_election_enable;
 }
 
 int32_t Decisions::CleanLeader(const PartitionEntry& partition,
@@ -351,86 +365,6 @@ v1::AlterPartitionResponse Decisions::AlterPartition(
     *response.add_partitions() = AlterOne(request, wanted);
   }
   return response;
-}
-
-// ---- handing over
-
-// Another in-sync replica leads instead of `from`, which leaves the set.
-bool Decisions::HandOver(PartitionEntry* partition, int32_t from) {
-  for (int32_t id : partition->replicas) {
-    if (id == from || !partition->InSync(id) || !state_->CanLead(id)) continue;
-    partition->leader = id;
-    partition->isr = Without(partition->isr, {from});
-    ++partition->leader_epoch;
-    return true;
-  }
-  return false;
-}
-
-v1::ControlledShutdownResponse Decisions::ControlledShutdown(
-    const v1::ControlledShutdownRequest& request) {
-  v1::ControlledShutdownResponse response;
-  const int32_t id = request.broker_id();
-  auto broker = state_->brokers.find(id);
-  if (broker == state_->brokers.end() ||
-      broker->second.epoch != request.broker_epoch()) {
-    response.set_error_code(v1::STALE_BROKER_EPOCH);
-    return response;
-  }
-  broker->second.shutting_down = true;
-  int32_t remaining = 0;
-  for (auto& [name, topic] : state_->topics) {
-    if (topic.deleting) continue;
-    for (PartitionEntry& partition : topic.partitions) {
-      if (!partition.has_state || !partition.InSync(id)) continue;
-      // A partition with one replica has nobody to go to: it does not count, or
-      // no broker could ever stop.
-      if (partition.replicas.size() == 1) continue;
-      if (partition.leader == id) {
-        if (HandOver(&partition, id)) {
-          WriteState(topic, &partition);
-        } else {
-          ++remaining;
-        }
-      } else if (partition.leader != -1) {
-        partition.isr = Without(partition.isr, {id});
-        WriteState(topic, &partition);
-      }
-    }
-  }
-  response.set_remaining(remaining);
-  return response;
-}
-
-void Decisions::RebalanceLeaders(int32_t percentage) {
-  struct Share {
-    int64_t preferred = 0;
-    std::vector<std::pair<TopicEntry*, PartitionEntry*>> elsewhere;
-  };
-  std::map<int32_t, Share> shares;
-  for (auto& [name, topic] : state_->topics) {
-    if (topic.deleting) continue;
-    for (PartitionEntry& partition : topic.partitions) {
-      if (!partition.has_state || partition.replicas.empty()) continue;
-      const int32_t preferred = partition.replicas.front();
-      Share& share = shares[preferred];
-      ++share.preferred;
-      if (partition.leader != preferred) {
-        share.elsewhere.emplace_back(&topic, &partition);
-      }
-    }
-  }
-  for (auto& [id, share] : shares) {
-    const int64_t away = static_cast<int64_t>(share.elsewhere.size());
-    if (away * 100 <= share.preferred * percentage) continue;
-    if (!state_->CanLead(id)) continue;
-    for (auto [topic, partition] : share.elsewhere) {
-      if (partition->leader == -1 || !partition->InSync(id)) continue;
-      partition->leader = id;
-      ++partition->leader_epoch;
-      WriteState(*topic, partition);
-    }
-  }
 }
 
 // ---- what the round comes to

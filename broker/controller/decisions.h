@@ -33,6 +33,7 @@
 
 #include "absl/status/status.h"
 #include "broker/controller/cluster_state.h"
+#include "broker/controller/placement.h"
 #include "proto/cluster.pb.h"
 #include "proto/coordinator.pb.h"
 
@@ -115,6 +116,11 @@ class Decisions {
   // were created have code NONE.
   v1::CreateTopicsResponse CreateTopics(const v1::CreateTopicsRequest& request,
                                         const Random& random);
+  // NONE: the topic has its new partitions, and their leaders are elected.
+  v1::CreatePartitionsResponse CreatePartitions(
+      const v1::CreatePartitionsRequest& request);
+  v1::ElectLeadersResponse ElectLeaders(const v1::ElectLeadersRequest& request);
+  v1::AlterConfigsResponse AlterConfigs(const v1::AlterConfigsRequest& request);
   // NONE: marked for deletion; done when the topic is out of the state.
   v1::DeleteTopicsResponse DeleteTopics(const v1::DeleteTopicsRequest& request);
   // A marker that somebody else put into /admin/delete_topics.
@@ -149,12 +155,34 @@ class Decisions {
   v1::ErrorCode CheckIsr(const PartitionEntry& partition,
                            const v1::AlterPartition& wanted, int32_t leader);
 
+  bool HandOverTo(TopicEntry* topic, PartitionEntry* partition, int32_t to);
+  v1::ErrorCode ElectOne(v1::ElectionType type, TopicEntry* topic,
+                         PartitionEntry* partition);
+  void Elect(v1::ElectionType type, const std::string& topic,
+             int32_t partition, v1::PartitionElection* result);
+  void ElectAll(v1::ElectionType type, v1::ElectLeadersResponse* response);
+
+  absl::Status PlaceMore(const v1::MorePartitions& wanted,
+                         const TopicEntry& topic,
+                         std::vector<std::vector<int32_t>>* replicas) const;
+  void GrowOne(const v1::MorePartitions& wanted, bool validate_only,
+               v1::TopicResult* result);
+  std::vector<PlacementBroker> PlaceableBrokers() const;
+
+  absl::Status AlterTopicConfig(const v1::ConfigResourceChanges& changes,
+                                bool validate_only);
+  absl::Status AlterBrokerConfig(const v1::ConfigResourceChanges& changes,
+                                 bool validate_only);
+
   void CreateOne(const v1::NewTopic& wanted, bool validate_only,
                  const Random& random, v1::TopicResult* result);
   absl::Status PlaceTopic(const v1::NewTopic& wanted, const Random& random,
                           std::vector<std::vector<int32_t>>* replicas) const;
+  // The lists of partitions `first`, first + 1, ..., each with `factor` replicas
+  // (0 = as many as the first one has).
   absl::Status CheckAssignments(
-      const v1::NewTopic& wanted,
+      const google::protobuf::RepeatedPtrField<v1::ReplicaAssignment>& wanted,
+      int32_t first, size_t factor,
       std::vector<std::vector<int32_t>>* replicas) const;
   absl::Status CheckNewTopic(const v1::NewTopic& wanted) const;
   void StartDeletion(TopicEntry* topic);

@@ -25,6 +25,14 @@ std::vector<std::vector<int32_t>> PlaceReplicas(
     const std::vector<PlacementBroker>& brokers, int32_t partitions,
     int32_t replication_factor, uint64_t start, uint64_t start_shift);
 
+// Replica lists of `more` partitions after the `existing` ones of a topic,
+// going on with its pattern: as if all had been placed at once from where
+// `first` (the replicas of partition 0) begins. Where a broker of `first` is not
+// among `brokers` the pattern begins anew.
+std::vector<std::vector<int32_t>> PlaceMoreReplicas(
+    const std::vector<PlacementBroker>& brokers,
+    const std::vector<int32_t>& first, int32_t existing, int32_t more);
+
 }  // namespace sillok
 
 #endif  // SILLOK_BROKER_CONTROLLER_PLACEMENT_H_

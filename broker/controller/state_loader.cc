@@ -161,6 +161,7 @@ class TopicReader {
     TopicEntry& topic = loaded_->state.topics[name_];
     topic.name = name_;
     topic.id = znode->topic_id;
+    topic.version = response.stat().version();
     for (auto& [number, replicas] : znode->partitions) {
       PartitionEntry& partition = topic.partitions.emplace_back();
       partition.number = number;
@@ -247,6 +248,22 @@ void ReadLeftover(const Reads& reads, const std::string& topic_id,
                 }
                 loaded->state.leftovers[topic_id] = {znode->topic,
                                                      znode->pending};
+              });
+}
+
+void ReadBrokerConfig(const Reads& reads, const std::string& name,
+                      LoadedState* loaded) {
+  reads->Read(GetRequest(znode_path::BrokerConfig(name), false),
+              [name, loaded](const v1::CoordResponse& response) {
+                if (response.code() == v1::NO_NODE) return;
+                absl::StatusOr<std::map<std::string, std::string>> config =
+                    DecodeConfig(response.data());
+                LOG_IF(ERROR, !config.ok())
+                    << "broker config not understood, taken as empty broker="
+                    << name << " " << config.status();
+                loaded->state.broker_configs[name] =
+                    std::move(config).value_or(
+                        std::map<std::string, std::string>());
               });
 }
 
@@ -376,6 +393,13 @@ void LoadState(
   reads->Read(ChildrenRequest(znode_path::kTopicConfigs, false),
               [lists](const v1::CoordResponse& response) {
                 lists->configs = Names(response);
+              });
+  reads->Read(ChildrenRequest(znode_path::kBrokerConfigs, false),
+              [reads = reads.get(), loaded = loaded.get()](
+                  const v1::CoordResponse& response) {
+                for (const std::string& name : response.children()) {
+                  ReadBrokerConfig(reads->shared_from_this(), name, loaded);
+                }
               });
   reads->Read(ChildrenRequest(znode_path::kDeletedReplicas, false),
               [reads = reads.get(), loaded = loaded.get()](

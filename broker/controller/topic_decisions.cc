@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "broker/controller/decisions.h"
-#include "broker/controller/placement.h"
+#include "broker/controller/refusals.h"
 #include "broker/metadata/topic_config.h"
 #include "broker/metadata/topic_name.h"
 #include "fmt/core.h"
@@ -14,18 +14,6 @@
 
 namespace sillok {
 namespace {
-
-// The status's code and its message without the code's name in front.
-void Answer(const absl::Status& status, v1::TopicResult* result) {
-  const ErrorCode code = ErrorCodeOf(status);
-  result->set_error_code(static_cast<v1::ErrorCode>(static_cast<int>(code)));
-  std::string message(status.message());
-  const std::string prefix = ErrorName(code) + ": ";
-  if (message.compare(0, prefix.size(), prefix) == 0) {
-    message.erase(0, prefix.size());
-  }
-  result->set_error_message(std::move(message));
-}
 
 std::string NewTopicId(const Decisions::Random& random) {
   std::array<uint8_t, 16> bytes;
@@ -37,10 +25,6 @@ std::string NewTopicId(const Decisions::Random& random) {
   bytes[6] = (bytes[6] & 0x0f) | 0x40;
   bytes[8] = (bytes[8] & 0x3f) | 0x80;
   return EncodeUuid(bytes);
-}
-
-absl::Status Refuse(ErrorCode code, const std::string& detail) {
-  return ErrorStatus(code, detail);
 }
 
 }  // namespace
@@ -67,17 +51,12 @@ absl::Status Decisions::CheckNewTopic(const v1::NewTopic& wanted) const {
 }
 
 absl::Status Decisions::CheckAssignments(
-    const v1::NewTopic& wanted,
+    const google::protobuf::RepeatedPtrField<v1::ReplicaAssignment>& wanted,
+    int32_t first, size_t factor,
     std::vector<std::vector<int32_t>>* replicas) const {
   constexpr ErrorCode kCode = ErrorCode::INVALID_REPLICA_ASSIGNMENT;
-  if (wanted.partitions() > 0 || wanted.replication_factor() > 0) {
-    return Refuse(ErrorCode::INVALID_REQUEST,
-                  "Both numPartitions or replicationFactor and "
-                  "replicasAssignments were set. Both cannot be used at the "
-                  "same time.");
-  }
   std::map<int32_t, std::vector<int32_t>> by_number;
-  for (const v1::ReplicaAssignment& a : wanted.assignments()) {
+  for (const v1::ReplicaAssignment& a : wanted) {
     auto [it, inserted] = by_number.try_emplace(
         a.partition(), a.broker_ids().begin(), a.broker_ids().end());
     if (!inserted) {
@@ -86,10 +65,13 @@ absl::Status Decisions::CheckAssignments(
     }
   }
   for (const auto& [number, ids] : by_number) {
-    if (number != static_cast<int32_t>(replicas->size())) {
-      return Refuse(kCode,
-                    "partitions should be a consecutive 0-based integer "
-                    "sequence");
+    if (number != first + static_cast<int32_t>(replicas->size())) {
+      return Refuse(
+          kCode, first == 0 ? "partitions should be a consecutive 0-based "
+                              "integer sequence"
+                            : fmt::format("The new partitions should be a "
+                                          "consecutive sequence from {}.",
+                                          first));
     }
     const std::set<int32_t> unique(ids.begin(), ids.end());
     if (ids.empty()) {
@@ -101,12 +83,13 @@ absl::Status Decisions::CheckAssignments(
                                 "assignment: {} for partition id {}.",
                                 fmt::join(ids, ", "), number));
     }
-    if (!replicas->empty() && ids.size() != replicas->front().size()) {
+    if (factor == 0) factor = ids.size();
+    if (ids.size() != factor) {
       return Refuse(kCode,
                     fmt::format("All partitions should have the same number of "
                                 "replicas: partition {} has {}, partition 0 "
                                 "has {}.",
-                                number, ids.size(), replicas->front().size()));
+                                number, ids.size(), factor));
     }
     for (int32_t id : ids) {
       if (state_->IsAlive(id)) continue;
@@ -120,10 +103,26 @@ absl::Status Decisions::CheckAssignments(
   return absl::OkStatus();
 }
 
+std::vector<PlacementBroker> Decisions::PlaceableBrokers() const {
+  std::vector<PlacementBroker> brokers;
+  for (const auto& [id, broker] : state_->brokers) {
+    if (state_->CanLead(id)) brokers.push_back({id, broker.address.rack()});
+  }
+  return brokers;
+}
+
 absl::Status Decisions::PlaceTopic(
     const v1::NewTopic& wanted, const Random& random,
     std::vector<std::vector<int32_t>>* replicas) const {
-  if (!wanted.assignments().empty()) return CheckAssignments(wanted, replicas);
+  if (!wanted.assignments().empty()) {
+    if (wanted.partitions() > 0 || wanted.replication_factor() > 0) {
+      return Refuse(ErrorCode::INVALID_REQUEST,
+                    "Both numPartitions or replicationFactor and "
+                    "replicasAssignments were set. Both cannot be used at the "
+                    "same time.");
+    }
+    return CheckAssignments(wanted.assignments(), 0, 0, replicas);
+  }
   auto or_default = [](int32_t value, int32_t fallback) {
     return value == 0 || value == -1 ? fallback : value;
   };
@@ -144,10 +143,7 @@ absl::Status Decisions::PlaceTopic(
     return Refuse(ErrorCode::INVALID_REPLICATION_FACTOR,
                   "Replication factor must be larger than 0.");
   }
-  std::vector<PlacementBroker> brokers;
-  for (const auto& [id, broker] : state_->brokers) {
-    if (state_->CanLead(id)) brokers.push_back({id, broker.address.rack()});
-  }
+  const std::vector<PlacementBroker> brokers = PlaceableBrokers();
   if (static_cast<size_t>(factor) > brokers.size()) {
     return Refuse(
         ErrorCode::INVALID_REPLICATION_FACTOR,
@@ -167,7 +163,7 @@ void Decisions::CreateOne(const v1::NewTopic& wanted, bool validate_only,
   std::vector<std::vector<int32_t>> replicas;
   absl::Status status = CheckNewTopic(wanted);
   if (status.ok()) status = PlaceTopic(wanted, random, &replicas);
-  if (!status.ok()) return Answer(status, result);
+  if (!status.ok()) return FillResult(status, result);
   result->set_partitions(static_cast<int32_t>(replicas.size()));
   result->set_replication_factor(static_cast<int32_t>(replicas.front().size()));
   if (validate_only) return;
@@ -207,7 +203,7 @@ v1::CreateTopicsResponse Decisions::CreateTopics(
     v1::TopicResult* result = response.add_topics();
     if (count[wanted.name()] > 1) {
       result->set_name(wanted.name());
-      Answer(Refuse(ErrorCode::INVALID_REQUEST,
+      FillResult(Refuse(ErrorCode::INVALID_REQUEST,
                     fmt::format("The request names topic '{}' more than once.",
                                 wanted.name())),
              result);
@@ -248,11 +244,11 @@ v1::DeleteTopicsResponse Decisions::DeleteTopics(
     result->set_name(name);
     TopicEntry* topic = state_->FindTopic(name);
     if (!options_.delete_topic_enable) {
-      Answer(Refuse(ErrorCode::TOPIC_DELETION_DISABLED,
+      FillResult(Refuse(ErrorCode::TOPIC_DELETION_DISABLED,
                     "Topic deletion is disabled (delete.topic.enable=false)."),
              result);
     } else if (topic == nullptr) {
-      Answer(Refuse(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+      FillResult(Refuse(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
                     fmt::format("Topic '{}' does not exist.", name)),
              result);
     } else {

@@ -4,7 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
-#include <set>
+#include <utility>
 
 #include "base/error.h"
 #include "base/status_macros.h"
@@ -73,41 +73,46 @@ std::string LimitsText(const TopicConfigKey& key) {
   return fmt::format("from {:.15g} to {:.15g}", key.min, key.max);
 }
 
-absl::Status Invalid(const TopicConfigKey& key, std::string_view value,
-                     const std::string& why) {
+// A value to be checked, and the name it was given under.
+struct Given {
+  std::string_view name;
+  std::string_view value;
+};
+
+absl::Status Invalid(const Given& given, const std::string& why) {
   return ErrorStatus(ErrorCode::INVALID_CONFIG,
                      fmt::format("Invalid value {} for configuration {}: {}",
-                                 value, key.name, why));
+                                 given.value, given.name, why));
 }
 
 bool WithinLimits(const TopicConfigKey& key, double value) {
   return value >= key.min && value <= key.max;
 }
 
-absl::Status CheckNumber(const TopicConfigKey& key, std::string_view value) {
+absl::Status CheckNumber(const TopicConfigKey& key, const Given& given) {
   if (key.type == Type::kDouble) {
-    const std::optional<double> number = ParseDouble(value);
+    const std::optional<double> number = ParseDouble(given.value);
     if (!number) {
-      return Invalid(key, value, "must be a number " + LimitsText(key));
+      return Invalid(given, "must be a number " + LimitsText(key));
     }
     if (!WithinLimits(key, *number)) {
-      return Invalid(key, value, "must be " + LimitsText(key));
+      return Invalid(given, "must be " + LimitsText(key));
     }
     return absl::OkStatus();
   }
-  const std::optional<int64_t> number = ParseLong(value);
+  const std::optional<int64_t> number = ParseLong(given.value);
   const bool fits =
       number && (key.type == Type::kLong ||
                  (*number >= std::numeric_limits<int32_t>::min() &&
                   *number <= std::numeric_limits<int32_t>::max()));
   if (!fits) {
-    return Invalid(key, value,
+    return Invalid(given,
                    fmt::format("must be a whole number ({} bits) {}",
                                key.type == Type::kInt ? 32 : 64,
                                LimitsText(key)));
   }
   if (!WithinLimits(key, static_cast<double>(*number))) {
-    return Invalid(key, value, "must be " + LimitsText(key));
+    return Invalid(given, "must be " + LimitsText(key));
   }
   return absl::OkStatus();
 }
@@ -126,14 +131,14 @@ bool IsAllowed(const TopicConfigKey& key, std::string_view word) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-absl::Status CheckWords(const TopicConfigKey& key, std::string_view value) {
+absl::Status CheckWords(const TopicConfigKey& key, const Given& given) {
   if (*key.allowed == '\0') return absl::OkStatus();
   const std::vector<std::string_view> words =
-      key.type == Type::kList ? Split(value, ',')
-                              : std::vector<std::string_view>{Trim(value)};
+      key.type == Type::kList ? Split(given.value, ',')
+                              : std::vector<std::string_view>{Trim(given.value)};
   for (std::string_view word : words) {
     if (IsAllowed(key, word)) continue;
-    return Invalid(key, value,
+    return Invalid(given,
                    fmt::format("must be {} of: {}",
                                key.type == Type::kList ? "a list" : "one",
                                AllowedText(key)));
@@ -246,6 +251,33 @@ const TopicConfigKey* FindTopicConfigKey(std::string_view name) {
   return nullptr;
 }
 
+namespace {
+
+absl::Status Check(const TopicConfigKey& key, const Given& given) {
+  switch (key.type) {
+    case Type::kInt:
+    case Type::kLong:
+    case Type::kDouble:
+      return CheckNumber(key, given);
+    case Type::kBool:
+      if (ParseBool(given.value)) return absl::OkStatus();
+      return Invalid(given, "must be true or false");
+    case Type::kString:
+    case Type::kList:
+      return CheckWords(key, given);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+const TopicConfigKey* FindTopicDefaultKey(std::string_view broker_name) {
+  for (const TopicConfigKey& key : TopicConfigKeys()) {
+    if (broker_name == key.broker_name) return &key;
+  }
+  return nullptr;
+}
+
 absl::Status ValidateTopicConfigValue(std::string_view name,
                                       std::string_view value) {
   const TopicConfigKey* key = FindTopicConfigKey(name);
@@ -254,19 +286,19 @@ absl::Status ValidateTopicConfigValue(std::string_view name,
                        fmt::format("Unknown topic config name: {} (value {})",
                                    name, value));
   }
-  switch (key->type) {
-    case Type::kInt:
-    case Type::kLong:
-    case Type::kDouble:
-      return CheckNumber(*key, value);
-    case Type::kBool:
-      if (ParseBool(value)) return absl::OkStatus();
-      return Invalid(*key, value, "must be true or false");
-    case Type::kString:
-    case Type::kList:
-      return CheckWords(*key, value);
+  return Check(*key, {name, value});
+}
+
+absl::Status ValidateTopicDefault(std::string_view broker_name,
+                                  std::string_view value) {
+  const TopicConfigKey* key = FindTopicDefaultKey(broker_name);
+  if (key == nullptr) {
+    return ErrorStatus(ErrorCode::INVALID_CONFIG,
+                       fmt::format("{} (value {}) is not what topics fall back "
+                                   "to",
+                                   broker_name, value));
   }
-  return absl::OkStatus();
+  return Check(*key, {broker_name, value});
 }
 
 absl::Status ValidateTopicConfig(const ConfigMap& topic_config) {
@@ -290,22 +322,32 @@ absl::Status ValidateTopicConfig(const ConfigMap& topic_config) {
   return absl::OkStatus();
 }
 
+std::vector<ConfigOrigin> TopicConfigOrigins(const TopicConfigKey& key,
+                                             const ConfigLayers& layers) {
+  std::vector<ConfigOrigin> origins;
+  auto add = [&](const ConfigMap* map, const char* name, ConfigSource source) {
+    if (map == nullptr) return;
+    auto it = map->find(name);
+    if (it == map->end() || !Check(key, {name, it->second}).ok()) return;
+    origins.push_back({name, it->second, source});
+  };
+  add(layers.topic, key.name, ConfigSource::kTopic);
+  add(layers.dynamic_broker, key.broker_name, ConfigSource::kDynamicBroker);
+  add(layers.dynamic_default, key.broker_name, ConfigSource::kDynamicDefault);
+  add(layers.broker, key.broker_name, ConfigSource::kBroker);
+  origins.push_back({key.broker_name, key.default_value,
+                     ConfigSource::kDefault});
+  return origins;
+}
+
 EffectiveConfig EffectiveTopicConfig(const TopicConfigKey& key,
                                      const ConfigMap& topic_config,
                                      const ConfigMap& broker_defaults) {
-  using Source = EffectiveConfig::Source;
-  auto valid = [&](const ConfigMap& map, const char* name) {
-    auto it = map.find(name);
-    return it != map.end() &&
-           ValidateTopicConfigValue(key.name, it->second).ok();
-  };
-  if (valid(topic_config, key.name)) {
-    return {topic_config.at(key.name), Source::kTopic};
-  }
-  if (valid(broker_defaults, key.broker_name)) {
-    return {broker_defaults.at(key.broker_name), Source::kBroker};
-  }
-  return {key.default_value, Source::kDefault};
+  ConfigOrigin nearest = std::move(
+      TopicConfigOrigins(key, {.topic = &topic_config,
+                               .broker = &broker_defaults})
+          .front());
+  return {std::move(nearest.value), nearest.source};
 }
 
 TopicConfig ResolveTopicConfig(const ConfigMap& topic_config,

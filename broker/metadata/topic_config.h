@@ -1,8 +1,9 @@
 // What can be set for a topic: Kafka's keys, types, defaults and limits. Pure.
 //
-// A topic's value of a key is what was set for the topic, else what the broker's
-// own configuration has under the key's broker name (log.retention.ms for
-// retention.ms), else the default.
+// A topic's value of a key is what was set for the topic, else what was set under
+// the key's broker name (log.retention.ms for retention.ms) for the one broker
+// while it runs, else for all brokers while they run, else what the broker's own
+// file has, else the default.
 #ifndef SILLOK_BROKER_METADATA_TOPIC_CONFIG_H_
 #define SILLOK_BROKER_METADATA_TOPIC_CONFIG_H_
 
@@ -36,6 +37,8 @@ struct TopicConfigKey {
 // All keys, by name.
 const std::vector<TopicConfigKey>& TopicConfigKeys();
 const TopicConfigKey* FindTopicConfigKey(std::string_view name);
+// By broker_name.
+const TopicConfigKey* FindTopicDefaultKey(std::string_view broker_name);
 
 using ConfigMap = std::map<std::string, std::string>;
 
@@ -43,6 +46,9 @@ using ConfigMap = std::map<std::string, std::string>;
 absl::Status ValidateTopicConfig(const ConfigMap& topic_config);
 absl::Status ValidateTopicConfigValue(std::string_view key,
                                       std::string_view value);
+// The same for a key by its broker_name.
+absl::Status ValidateTopicDefault(std::string_view broker_name,
+                                  std::string_view value);
 
 // A topic's settings, parsed: what log and replication need.
 struct TopicConfig {
@@ -78,10 +84,36 @@ struct TopicConfig {
 TopicConfig ResolveTopicConfig(const ConfigMap& topic_config,
                                const ConfigMap& broker_defaults);
 
-// The value in force of one key, as text, and where it is from.
+// Where values come from, nearest first; null = nothing there.
+enum class ConfigSource {
+  kTopic,           // keys by topic names; all others by broker names
+  kDynamicBroker,   // set for one broker while it runs
+  kDynamicDefault,  // set for all brokers while they run
+  kBroker,          // its file
+  kDefault,
+};
+struct ConfigLayers {
+  const ConfigMap* topic = nullptr;
+  const ConfigMap* dynamic_broker = nullptr;
+  const ConfigMap* dynamic_default = nullptr;
+  const ConfigMap* broker = nullptr;
+};
+struct ConfigOrigin {
+  std::string name;  // under which it was set
+  std::string value;
+  ConfigSource source = ConfigSource::kDefault;
+};
+// What there is for a key, the value in force first and the default last. Values
+// that are not valid are left out.
+std::vector<ConfigOrigin> TopicConfigOrigins(const TopicConfigKey& key,
+                                             const ConfigLayers& layers);
+
+// The value in force of one key, as text, and where it is from: the topic, the
+// broker (all its layers in one map), or the default.
 struct EffectiveConfig {
   std::string value;
-  enum class Source { kTopic, kBroker, kDefault } source = Source::kDefault;
+  using Source = ConfigSource;
+  Source source = Source::kDefault;
 };
 EffectiveConfig EffectiveTopicConfig(const TopicConfigKey& key,
                                      const ConfigMap& topic_config,

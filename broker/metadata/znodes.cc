@@ -100,6 +100,9 @@ std::string PartitionState(std::string_view topic, int32_t partition) {
 std::string TopicConfig(std::string_view topic) {
   return fmt::format("{}/{}", kTopicConfigs, topic);
 }
+std::string BrokerConfig(std::string_view broker) {
+  return fmt::format("{}/{}", kBrokerConfigs, broker);
+}
 std::string DeleteTopic(std::string_view topic) {
   return fmt::format("{}/{}", kDeleteTopics, topic);
 }

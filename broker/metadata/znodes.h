@@ -24,6 +24,9 @@ inline constexpr char kControllerEpoch[] = "/controller_epoch";
 inline constexpr char kBrokerIds[] = "/brokers/ids";
 inline constexpr char kTopics[] = "/brokers/topics";
 inline constexpr char kTopicConfigs[] = "/config/topics";
+inline constexpr char kBrokerConfigs[] = "/config/brokers";
+// The child of it that holds for all brokers.
+inline constexpr char kAllBrokers[] = "<default>";
 inline constexpr char kDeleteTopics[] = "/admin/delete_topics";
 // Replicas of deleted topics on brokers that were down then: one child for each
 // topic id. Ours, not Kafka's.
@@ -36,6 +39,8 @@ std::string TopicPartitions(std::string_view topic);
 std::string Partition(std::string_view topic, int32_t partition);
 std::string PartitionState(std::string_view topic, int32_t partition);
 std::string TopicConfig(std::string_view topic);
+// `broker` is an id or kAllBrokers.
+std::string BrokerConfig(std::string_view broker);
 std::string DeleteTopic(std::string_view topic);
 std::string DeletedReplicas(std::string_view topic_id);
 // The persistent znodes that stand before anything else, parents first.
