@@ -107,6 +107,7 @@ AppendResult PartitionLog::AppendFromClient(const Bytes& batch,
   BatchHeader& header = verdict.header;
   const ProducerStates::Verdict producer = producers_->Check(header);
   if (producer.error != ErrorCode::NONE) {
+    NoteRefusedProducer(header.producer_id, producer.error, producer.message);
     return Refused(producer.error, producer.message);
   }
   AppendResult result;
@@ -214,7 +215,7 @@ AppendResult PartitionLog::AppendFromCoordinator(const Bytes& batches,
     }
     const ProducerStates::Verdict producer =
         marker->has_value() ? producers_->CheckMarker(header, **marker)
-                            : producers_->Check(header);
+                            : producers_->CheckFromCoordinator(header);
     if (producer.error != ErrorCode::NONE) {
       return Refused(producer.error, producer.message);
     }
@@ -408,6 +409,19 @@ void PartitionLog::Account(const Placed& batch, int64_t now_ms) {
   }
 }
 
+// A gap means that records may be missing: an operator shall find it, once for
+// each producer. The word is what Kafka's logs have, since people search for it.
+void PartitionLog::NoteRefusedProducer(int64_t producer_id, ErrorCode error,
+                                       const std::string& message) {
+  constexpr size_t kMostRemembered = 1000;
+  if (error != ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER) return;
+  if (told_of_gap_.size() >= kMostRemembered) told_of_gap_.clear();
+  if (!told_of_gap_.insert(producer_id).second) return;
+  LOG(WARNING) << "OutOfOrderSequenceException partition=" << partition_
+               << " end=" << end_offset_ << ": " << message
+               << " (told once for each producer)";
+}
+
 void PartitionLog::EndTransaction(const EndedTransaction& ended) {
   ended_.push_back({ended.first_offset, ended.marker_offset});
   ended_changed_ = true;
@@ -459,7 +473,7 @@ absl::Status PartitionLog::MaybeRoll(int64_t now_ms) {
 absl::Status PartitionLog::Roll(int64_t now_ms) {
   RETURN_IF_ERROR(failed());
   if (active().size_bytes() == 0) return absl::OkStatus();
-  RETURN_IF_ERROR(WriteSnapshot());
+  RETURN_IF_ERROR(WriteSnapshot(end_offset_));
   if (active_has_old_indexes_) {
     RETURN_IF_ERROR(active().RemoveIndexFiles());
     RETURN_IF_ERROR(file_system_->SyncDirectory(path_));
@@ -592,6 +606,8 @@ absl::Status PartitionLog::TruncateTo(Offset offset) {
   segments_.back() = std::move(shorter);
   active_has_old_indexes_ = false;
   end_offset_ = end;
+  // The log may start in the middle of the batch that went.
+  start_offset_ = std::min(start_offset_, end);
   epochs_.TruncateFromEnd(end);
   epochs_changed_ = true;
   DropAborted(Offset(0), end);

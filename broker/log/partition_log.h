@@ -24,6 +24,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -177,6 +178,8 @@ class PartitionLog {
                                std::vector<Placed>* batches, int64_t now_ms);
   void Account(const Placed& batch, int64_t now_ms);
   void EndTransaction(const EndedTransaction& ended);
+  void NoteRefusedProducer(int64_t producer_id, ErrorCode error,
+                           const std::string& message);
 
   // Segments.
   Segment& active() { return *segments_.back(); }
@@ -189,7 +192,9 @@ class PartitionLog {
   void Publish();
 
   // Producers.
-  absl::Status WriteSnapshot();
+  // The producers now, as a file named after `offset`.
+  absl::Status WriteSnapshot(Offset offset);
+  absl::Status SyncSnapshot(Offset at);
   absl::Status RebuildProducers(Offset end, int64_t now_ms);
   void DropAborted(Offset below, Offset from);
 
@@ -221,6 +226,7 @@ class PartitionLog {
   bool active_has_old_indexes_ = false;
   bool epochs_changed_ = true;  // since they were last published
   std::unique_ptr<ProducerStates> producers_;
+  std::unordered_set<int64_t> told_of_gap_;  // producers, bounded
   std::shared_ptr<AppendOnlyVector<AbortedTransaction>> aborted_;
   std::vector<EndedSpan> ended_;
   bool ended_changed_ = true;

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -15,6 +16,18 @@
 #include "proto/record/record_batch.h"
 
 namespace sillok {
+namespace {
+
+struct SegmentBefore {
+  bool operator()(const std::shared_ptr<Segment>& segment, Offset offset) const {
+    return segment->base() < offset;
+  }
+  bool operator()(Offset offset, const std::shared_ptr<Segment>& segment) const {
+    return offset < segment->base();
+  }
+};
+
+}  // namespace
 
 Offset PartitionLog::recovery_point() const {
   const std::lock_guard lock(flush_mutex_);
@@ -96,6 +109,12 @@ absl::Status PartitionLog::FlushSegments(bool with_active) {
             .PersistIndexes(TransactionIndex(*view, segments[i]->base(),
                                              segments[i + 1]->base()));
     if (!status.ok()) return settle(status);
+    // Recovery will begin at the next segment: what is known of the producers
+    // there must not depend on records that may be deleted by then.
+    if (const absl::Status synced = SyncSnapshot(segments[i + 1]->base());
+        !synced.ok()) {
+      return MarkFailed(synced);
+    }
   }
   if (written != view->epochs_) {
     if (const absl::Status status = WriteEpochs(*view->epochs_); !status.ok()) {
@@ -138,41 +157,51 @@ absl::Status PartitionLog::LowerRecoveryPoint(Offset offset) {
   return status;
 }
 
-absl::Status PartitionLog::WriteSnapshot() {
-  if (producers_->size() == 0) return absl::OkStatus();
-  const std::string path = PathOf(SegmentFileName(end_offset_, ".snapshot"));
+// Also when there are no producers: recovery need not look further back then.
+absl::Status PartitionLog::WriteSnapshot(Offset offset) {
+  const std::string path = PathOf(SegmentFileName(offset, ".snapshot"));
   ASSIGN_OR_RETURN(const std::shared_ptr<File> file,
                    file_system_->Open(path, FileSystem::Mode::kCreate));
   RETURN_IF_ERROR(file->Truncate(0));
   RETURN_IF_ERROR(file->WriteAt(0, producers_->Encode()));
-  // Only the newest three are of use: recovery begins at most a segment back.
+  // Those at the beginning of segments stay as long as these: after a cut the
+  // one before it is needed, and what it tells may be nowhere else any more.
+  // Others are of a former Close.
   ASSIGN_OR_RETURN(const std::vector<std::string> names,
                    file_system_->List(path_));
-  std::vector<Offset> snapshots;
   for (const std::string& name : names) {
-    if (const auto at = ParseSegmentFileName(name, ".snapshot")) {
-      snapshots.push_back(*at);
-    }
-  }
-  const Offset durable = recovery_point();
-  for (size_t i = 0; i + 3 < snapshots.size(); ++i) {
-    if (snapshots[i + 1] > durable) break;  // recovery may begin before it
-    RETURN_IF_ERROR(file_system_->Remove(
-        PathOf(SegmentFileName(snapshots[i], ".snapshot"))));
+    const auto at = ParseSegmentFileName(name, ".snapshot");
+    if (!at.has_value() || *at == offset) continue;
+    const bool begins_segment = std::binary_search(
+        segments_.begin(), segments_.end(), *at, SegmentBefore{});
+    if (!begins_segment) RETURN_IF_ERROR(file_system_->Remove(PathOf(name)));
   }
   return absl::OkStatus();
+}
+
+absl::Status PartitionLog::SyncSnapshot(Offset at) {
+  const auto file =
+      file_system_->Open(PathOf(SegmentFileName(at, ".snapshot")),
+                         FileSystem::Mode::kReadWrite);
+  if (absl::IsNotFound(file.status())) return absl::OkStatus();
+  RETURN_IF_ERROR(file.status());
+  return (*file)->Sync();
 }
 
 absl::Status PartitionLog::RemoveSnapshots(Offset from, Offset to) {
   ASSIGN_OR_RETURN(const std::vector<std::string> names,
                    file_system_->List(path_));
+  bool removed = false;
   for (const std::string& name : names) {
     const auto at = ParseSegmentFileName(name, ".snapshot");
     if (at.has_value() && *at >= from && *at < to) {
       RETURN_IF_ERROR(file_system_->Remove(PathOf(name)));
+      removed = true;
     }
   }
-  return absl::OkStatus();
+  // One that came back after a power cut would tell of records that were cut
+  // off as if they were those that took their place.
+  return removed ? file_system_->SyncDirectory(path_) : absl::OkStatus();
 }
 
 // The producers as of `end`: the newest good snapshot at or before it, then
@@ -230,12 +259,14 @@ absl::Status PartitionLog::RebuildProducers(Offset end, int64_t now_ms) {
       }
     }
   }
+  producers_->Limit(static_cast<size_t>(options_.max_producer_ids));
   return absl::OkStatus();
 }
 
 absl::Status PartitionLog::Close() {
   RETURN_IF_ERROR(Flush());
-  RETURN_IF_ERROR(WriteSnapshot());
+  RETURN_IF_ERROR(WriteSnapshot(end_offset_));
+  RETURN_IF_ERROR(SyncSnapshot(end_offset_));
   Segment& last = active();
   last.Finish();
   const std::shared_ptr<const LogView> view = view_.load();

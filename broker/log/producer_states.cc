@@ -15,6 +15,12 @@ constexpr int16_t kSnapshotVersion = 1;
 constexpr size_t kSnapshotHeaderBytes = 10;
 constexpr size_t kSnapshotEntryBytes = 46;
 constexpr size_t kSnapshotCrcStart = 6;
+// What follows Kafka's entries: a word to know it by, a count, and for each
+// producer its id, a number of batches, and the batches.
+constexpr int32_t kWindowsMagic = 0x53574e44;  // "SWND"
+constexpr size_t kWindowsHeaderBytes = 8;
+constexpr size_t kWindowHeaderBytes = 9;
+constexpr size_t kWindowBatchBytes = 24;
 
 bool Follows(int32_t sequence, int32_t last) {
   return last == std::numeric_limits<int32_t>::max() ? sequence == 0
@@ -80,6 +86,16 @@ ProducerStates::Verdict ProducerStates::Check(
                     batch.producer_id, producer.open_transaction->value()));
   }
   return {};
+}
+
+ProducerStates::Verdict ProducerStates::CheckFromCoordinator(
+    const record::BatchHeader& batch) const {
+  const auto found = producers_.find(batch.producer_id);
+  if (!batch.has_producer_id() || found == producers_.end() ||
+      batch.producer_epoch >= found->second.epoch) {
+    return {};
+  }
+  return OldEpoch(batch, found->second.epoch);
 }
 
 ProducerStates::Verdict ProducerStates::CheckMarker(
@@ -184,6 +200,23 @@ void ProducerStates::Clear() {
   open_.clear();
 }
 
+namespace {
+
+void EncodeWindow(int64_t id, const ProducerState& producer,
+                  std::string* out) {
+  PutBigEndian(out, id);
+  PutBigEndian(out, static_cast<int8_t>(producer.batch_count - 1));
+  for (size_t i = 0; i + 1 < producer.batch_count; ++i) {
+    const ProducerBatch& batch = producer.batches[i];
+    PutBigEndian(out, batch.last_sequence);
+    PutBigEndian(out, batch.last_offset.value());
+    PutBigEndian(out, batch.offset_delta);
+    PutBigEndian(out, batch.timestamp_ms);
+  }
+}
+
+}  // namespace
+
 std::string ProducerStates::Encode() const {
   std::vector<int64_t> ids;
   ids.reserve(producers_.size());
@@ -204,6 +237,19 @@ std::string ProducerStates::Encode() const {
     PutBigEndian(&body, producer.coordinator_epoch);
     PutBigEndian(&body, producer.open_transaction.value_or(kNoOffset).value());
   }
+  std::string windows;
+  int32_t window_count = 0;
+  for (const int64_t id : ids) {
+    const ProducerState& producer = producers_.at(id);
+    if (producer.batch_count < 2) continue;
+    EncodeWindow(id, producer, &windows);
+    ++window_count;
+  }
+  if (window_count > 0) {
+    PutBigEndian(&body, kWindowsMagic);
+    PutBigEndian(&body, window_count);
+    body += windows;
+  }
   std::string bytes;
   PutBigEndian(&bytes, kSnapshotVersion);
   PutBigEndian(&bytes, record::Crc32c(std::string_view(body)));
@@ -223,9 +269,8 @@ absl::StatusOr<ProducerStates> ProducerStates::Decode(std::string_view bytes,
     return absl::DataLossError("producer snapshot: CRC is wrong");
   }
   const auto count = GetBigEndian<int32_t>(bytes.data() + 6);
-  if (count < 0 || bytes.size() != kSnapshotHeaderBytes +
-                                       static_cast<size_t>(count) *
-                                           kSnapshotEntryBytes) {
+  const size_t room = bytes.size() - kSnapshotHeaderBytes;
+  if (count < 0 || static_cast<size_t>(count) > room / kSnapshotEntryBytes) {
     return absl::DataLossError("producer snapshot: count and size differ");
   }
   ProducerStates states;
@@ -241,7 +286,7 @@ absl::StatusOr<ProducerStates> ProducerStates::Decode(std::string_view bytes,
     last.timestamp_ms = GetBigEndian<int64_t>(at + 26);
     producer.last_timestamp_ms = last.timestamp_ms;
     producer.seen_ms = now_ms;
-    if (last.last_sequence >= 0) {
+    if (last.last_offset >= Offset(0)) {
       producer.batches[0] = last;
       producer.batch_count = 1;
     }
@@ -249,7 +294,46 @@ absl::StatusOr<ProducerStates> ProducerStates::Decode(std::string_view bytes,
     const auto first = GetBigEndian<int64_t>(at + 38);
     if (first >= 0) states.SetOpenTransaction(id, &producer, Offset(first));
   }
+  const absl::Status status = states.DecodeWindows(bytes.substr(
+      static_cast<size_t>(at - bytes.data())));
+  if (!status.ok()) return status;
   return states;
+}
+
+absl::Status ProducerStates::DecodeWindows(std::string_view bytes) {
+  if (bytes.empty()) return absl::OkStatus();
+  const absl::Status bad =
+      absl::DataLossError("producer snapshot: the part behind is malformed");
+  if (bytes.size() < kWindowsHeaderBytes ||
+      GetBigEndian<int32_t>(bytes.data()) != kWindowsMagic) {
+    return bad;
+  }
+  const auto count = GetBigEndian<int32_t>(bytes.data() + 4);
+  bytes.remove_prefix(kWindowsHeaderBytes);
+  for (int32_t i = 0; i < count; ++i) {
+    if (bytes.size() < kWindowHeaderBytes) return bad;
+    const auto found = producers_.find(GetBigEndian<int64_t>(bytes.data()));
+    const auto older = static_cast<size_t>(
+        static_cast<uint8_t>(GetBigEndian<int8_t>(bytes.data() + 8)));
+    bytes.remove_prefix(kWindowHeaderBytes);
+    if (found == producers_.end() || found->second.batch_count != 1 ||
+        older >= ProducerState::kWindow ||
+        bytes.size() < older * kWindowBatchBytes) {
+      return bad;
+    }
+    ProducerState& producer = found->second;
+    producer.batches[older] = producer.batches[0];
+    producer.batch_count = older + 1;
+    for (size_t b = 0; b < older; ++b) {
+      const char* at = bytes.data() + b * kWindowBatchBytes;
+      producer.batches[b] = {GetBigEndian<int32_t>(at),
+                             GetBigEndian<int32_t>(at + 12),
+                             Offset(GetBigEndian<int64_t>(at + 4)),
+                             GetBigEndian<int64_t>(at + 16)};
+    }
+    bytes.remove_prefix(older * kWindowBatchBytes);
+  }
+  return bytes.empty() ? absl::OkStatus() : bad;
 }
 
 }  // namespace sillok

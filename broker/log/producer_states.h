@@ -71,6 +71,9 @@ class ProducerStates {
 
   // May this batch be appended? Batches without a producer id always may.
   Verdict Check(const record::BatchHeader& batch) const;
+  // The same for a batch that this broker made (a transaction's offsets): those
+  // have no sequence, only the epoch counts.
+  Verdict CheckFromCoordinator(const record::BatchHeader& batch) const;
   // The same for a transaction marker.
   Verdict CheckMarker(const record::BatchHeader& batch,
                       const record::ControlRecord& marker) const;
@@ -96,13 +99,16 @@ class ProducerStates {
     return producers_;
   }
 
-  // The bytes of a `.snapshot` file. Only the last batch of each producer is
-  // in it (Kafka's format has no room for more).
+  // The bytes of a `.snapshot` file: Kafka's format, which has the last batch of
+  // each producer, and behind it, where Kafka does not look, the batches before
+  // that one, so that a retry of any of them is known after a restart too.
   std::string Encode() const;
+  // Takes both, with and without the part behind.
   static absl::StatusOr<ProducerStates> Decode(std::string_view bytes,
                                                int64_t now_ms);
 
  private:
+  absl::Status DecodeWindows(std::string_view bytes);
   void SetOpenTransaction(int64_t producer_id, ProducerState* producer,
                           std::optional<Offset> first);
 

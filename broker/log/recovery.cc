@@ -166,6 +166,10 @@ class LogLoader {
         RETURN_IF_ERROR(DropFrom(i));
         break;
       }
+      if (i > first) {
+        // Removed above. It is needed again when the segments before are gone.
+        RETURN_IF_ERROR(log_.WriteSnapshot(segments[i]->base()));
+      }
       RETURN_IF_ERROR(ScanSegment(i, /*rebuild_state=*/true));
       if (cut_) break;  // ScanSegment has removed what came after
     }
@@ -175,6 +179,7 @@ class LogLoader {
           "short or missing",
           log_.path_, log_.end_offset_.value(), recovery_point_.value()));
     }
+    log_.producers_->Limit(static_cast<size_t>(log_.options_.max_producer_ids));
     log_.epochs_.TruncateFromEnd(log_.end_offset_);
     log_.recovery_point_ = std::min(recovery_point_, log_.end_offset_);
     return absl::OkStatus();
