@@ -61,8 +61,9 @@ class Connection {
   // Ends it now; what is unsent is dropped. `why` goes to the log.
   virtual void Close(std::string why) = 0;
 
-  // No frame is handed out for `ms` from now (Kafka's throttling). Frames that
-  // came in one piece with an earlier one wait too. A later end wins.
+  // No frame is handed out for `ms` from now (Kafka's throttling; call it before
+  // the answer goes out). What has been read but not handed out waits too. Of
+  // several, the one that ends last counts.
   virtual void PauseReading(int64_t ms) = 0;
 
   // Runs `task` on the connection's loop thread, never inside this call; drops

@@ -1,0 +1,153 @@
+#include "base/net/loop.h"
+
+#include <pthread.h>
+
+#include <csignal>
+#include <utility>
+
+#include "asio/post.hpp"
+#include "base/clock.h"
+#include "glog/logging.h"
+
+namespace sillok::net {
+namespace {
+
+thread_local const Loop* running_here = nullptr;
+
+// Not an item but a mark: the loop has ended.
+class ClosedMark final : public LoopItem {
+ public:
+  void RunOnLoop() override {}
+  void DropFromLoop() override {}
+};
+ClosedMark closed_mark;
+
+// Settling may touch others (an answer for another connection), who are settled
+// in the same turn; after so many rounds other sockets get their chance.
+constexpr int kRoundsPerTurn = 2;
+
+}  // namespace
+
+class Loop::Task final : public LoopItem {
+ public:
+  explicit Task(std::function<void()> run) : run_(std::move(run)) {}
+  void RunOnLoop() override {
+    auto run = std::move(run_);
+    delete this;
+    run();
+  }
+  void DropFromLoop() override { delete this; }
+
+ private:
+  std::function<void()> run_;
+};
+
+Loop::Loop(std::string name)
+    : name_(std::move(name)),
+      work_(asio::make_work_guard(io_)),
+      scratch_(new char[kScratchBytes]) {}
+
+Loop::~Loop() { CHECK(!thread_.joinable()) << "a loop ends with Join"; }
+
+void Loop::Start() {
+  thread_ = std::thread([this] { Run(); });
+}
+
+void Loop::Run() {
+  pthread_setname_np(pthread_self(), name_.substr(0, 15).c_str());
+  sigset_t pipe;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
+  running_here = this;
+  io_.run();
+  running_here = nullptr;
+}
+
+void Loop::Join() {
+  if (!thread_.joinable()) return;
+  Post([this] { io_.stop(); });
+  thread_.join();
+  CloseInbox();
+}
+
+void Loop::CloseInbox() {
+  LoopItem* item = inbox_.exchange(&closed_mark, std::memory_order_acq_rel);
+  while (item != nullptr) {
+    LoopItem* next = item->next_;
+    item->DropFromLoop();
+    item = next;
+  }
+}
+
+void Loop::Post(std::function<void()> task) {
+  auto* item = new Task(std::move(task));
+  if (!Push(item)) item->DropFromLoop();
+}
+
+bool Loop::Push(LoopItem* item) {
+  LoopItem* head = inbox_.load(std::memory_order_relaxed);
+  do {
+    if (head == &closed_mark) return false;
+    item->next_ = head;
+  } while (!inbox_.compare_exchange_weak(head, item, std::memory_order_acq_rel,
+                                         std::memory_order_relaxed));
+  // Whoever finds the inbox empty wakes the loop for all who come after.
+  if (head == nullptr) Wake();
+  return true;
+}
+
+void Loop::Wake() {
+  if (running_here != this) wakeups_.fetch_add(1, std::memory_order_relaxed);
+  asio::post(io_, [this] { Turn turn(this); });
+}
+
+bool Loop::MayActHere() const {
+  return running_here == this && in_turn_ && taken_ == nullptr &&
+         inbox_.load(std::memory_order_acquire) == nullptr;
+}
+
+void Loop::TakeInbox() {
+  // A failed load spares an exchange, which would take the cache line.
+  if (inbox_.load(std::memory_order_relaxed) == nullptr) return;
+  LoopItem* newest = inbox_.exchange(nullptr, std::memory_order_acq_rel);
+  while (newest != nullptr) {
+    LoopItem* next = newest->next_;
+    newest->next_ = taken_;
+    taken_ = newest;
+    newest = next;
+  }
+  while (taken_ != nullptr) {
+    LoopItem* item = taken_;
+    taken_ = item->next_;
+    item->RunOnLoop();
+  }
+}
+
+void Loop::Touch(std::shared_ptr<Settled> who) {
+  touched_.push_back(std::move(who));
+}
+
+void Loop::SettleTouched() {
+  for (int round = 0; round < kRoundsPerTurn && !touched_.empty(); ++round) {
+    settling_.swap(touched_);
+    for (const auto& who : settling_) who->Settle();
+    settling_.clear();
+  }
+  if (!touched_.empty()) asio::post(io_, [this] { Turn turn(this); });
+}
+
+Loop::Turn::Turn(Loop* loop) : loop_(loop) {
+  CHECK(!loop->in_turn_);
+  loop->in_turn_ = true;
+  loop->now_ms_ = Clock::Real().MonotonicMs();
+  loop->TakeInbox();
+}
+
+Loop::Turn::~Turn() {
+  loop_->SettleTouched();
+  if (loop_->after_turn_) loop_->after_turn_();
+  loop_->in_turn_ = false;
+}
+
+}  // namespace sillok::net

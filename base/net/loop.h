@@ -1,0 +1,127 @@
+// A loop thread: an io_context of its own, an inbox for other threads, and the
+// turns in which everything happens.
+#ifndef SILLOK_BASE_NET_LOOP_H_
+#define SILLOK_BASE_NET_LOOP_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "asio/executor_work_guard.hpp"
+#include "asio/io_context.hpp"
+
+namespace sillok::net {
+
+// Something to do on a loop thread. Linked into the inbox by itself, so that
+// handing it over needs no memory.
+class LoopItem {
+ public:
+  // Runs once, or is dropped when the loop has ended; either way the item may
+  // free itself.
+  virtual void RunOnLoop() = 0;
+  virtual void DropFromLoop() = 0;
+
+ protected:
+  ~LoopItem() = default;
+
+ private:
+  friend class Loop;
+  LoopItem* next_ = nullptr;
+};
+
+// What a turn has touched and has to be settled at its end.
+class Settled {
+ public:
+  virtual void Settle() = 0;
+
+ protected:
+  ~Settled() = default;
+};
+
+// Every callback on the loop thread runs inside a Turn. A turn first takes in
+// what other threads have handed over, and at its end settles everyone it
+// touched once: so the answers of a turn leave in one system call per
+// connection.
+class Loop {
+ public:
+  static constexpr size_t kScratchBytes = 16 << 10;
+
+  // `name` shows in `top -H`.
+  explicit Loop(std::string name);
+  // After Join.
+  ~Loop();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  void Start();
+  // Ends the thread after what is ready now; the inbox drops what comes later.
+  // The io_context lives on, for those who still hold the loop.
+  void Join();
+
+  // Any thread. `task` is dropped when the loop has ended.
+  void Post(std::function<void()> task);
+  // Any thread. False: the loop has ended and the item was not taken.
+  bool Push(LoopItem* item);
+  // True on the loop thread when nothing handed over earlier is still to run: a
+  // call may then act at once and keep its place in the order.
+  bool MayActHere() const;
+
+  // --- Loop thread only.
+  class Turn {
+   public:
+    explicit Turn(Loop* loop);
+    ~Turn();
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+   private:
+    Loop* const loop_;
+  };
+  // Settles `who` at the end of this turn. `who` does not ask again before its
+  // Settle has begun, and lives until then.
+  void Touch(std::shared_ptr<Settled> who);
+  // As of the beginning of the turn.
+  int64_t now_ms() const { return now_ms_; }
+  // Free for use inside one call.
+  char* scratch() { return scratch_.get(); }
+  asio::io_context& io() { return io_; }
+  // Runs at the end of each turn, after the settling.
+  void set_after_turn(std::function<void()> call) {
+    after_turn_ = std::move(call);
+  }
+
+  int64_t wakeups() const { return wakeups_.load(std::memory_order_relaxed); }
+
+ private:
+  class Task;
+
+  void Run();
+  void Wake();
+  void TakeInbox();
+  void SettleTouched();
+  void CloseInbox();
+
+  const std::string name_;
+  asio::io_context io_{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work_;
+  std::thread thread_;
+
+  std::atomic<LoopItem*> inbox_{nullptr};  // newest first
+  LoopItem* taken_ = nullptr;              // oldest first, still to run
+  std::atomic<int64_t> wakeups_{0};
+
+  bool in_turn_ = false;
+  int64_t now_ms_ = 0;
+  std::vector<std::shared_ptr<Settled>> touched_;
+  std::vector<std::shared_ptr<Settled>> settling_;
+  std::function<void()> after_turn_;
+  std::unique_ptr<char[]> scratch_;
+};
+
+}  // namespace sillok::net
+
+#endif  // SILLOK_BASE_NET_LOOP_H_
