@@ -115,30 +115,34 @@ absl::Status ReadFile(const std::string& path, std::vector<Setting>* settings) {
 
 ConfigSpec& ConfigSpec::Int(std::string name, int64_t default_value,
                             std::string doc, int64_t min, int64_t max) {
-  return Checked(std::move(name), std::to_string(default_value), std::move(doc),
-                 [min, max](const std::string& value) -> std::string {
-                   auto number = ParseNumber<int64_t>(value);
-                   bool good = number && *number >= min && *number <= max;
-                   return good ? "" : IntRange(min, max);
-                 });
+  Checked(std::move(name), std::to_string(default_value), std::move(doc),
+          [min, max](const std::string& value) -> std::string {
+            auto number = ParseNumber<int64_t>(value);
+            bool good = number && *number >= min && *number <= max;
+            return good ? "" : IntRange(min, max);
+          });
+  keys_.back().type = ConfigKey::Type::kInt;
+  return *this;
 }
 
 ConfigSpec& ConfigSpec::Double(std::string name, double default_value,
                                std::string doc, double min, double max) {
-  return Checked(std::move(name), fmt::format("{}", default_value),
-                 std::move(doc),
-                 [min, max](const std::string& value) -> std::string {
-                   auto number = ParseNumber<double>(value);
-                   bool good = number && *number >= min && *number <= max;
-                   return good ? ""
-                               : fmt::format("a number from {} to {}", min, max);
-                 });
+  Checked(std::move(name), fmt::format("{}", default_value), std::move(doc),
+          [min, max](const std::string& value) -> std::string {
+            auto number = ParseNumber<double>(value);
+            bool good = number && *number >= min && *number <= max;
+            return good ? "" : fmt::format("a number from {} to {}", min, max);
+          });
+  keys_.back().type = ConfigKey::Type::kDouble;
+  return *this;
 }
 
 ConfigSpec& ConfigSpec::Bool(std::string name, bool default_value,
                              std::string doc) {
-  return Choice(std::move(name), default_value ? "true" : "false",
-                {"true", "false"}, std::move(doc));
+  Choice(std::move(name), default_value ? "true" : "false", {"true", "false"},
+         std::move(doc));
+  keys_.back().type = ConfigKey::Type::kBool;
+  return *this;
 }
 
 ConfigSpec& ConfigSpec::String(std::string name, std::string default_value,

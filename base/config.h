@@ -29,6 +29,7 @@ struct ConfigKey {
   std::function<std::string(const std::string& value)> check;
   bool prefix = false;    // `server.` stands for server.1, server.2, ...
   bool required = false;  // no default
+  enum class Type { kString, kInt, kDouble, kBool } type = Type::kString;
 };
 
 // The keys a program knows. Built once at start.

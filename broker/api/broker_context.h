@@ -19,7 +19,9 @@
 #include "broker/controller/controller_channel.h"
 #include "broker/group/group_coordinator.h"
 #include "broker/metadata/cluster_view_holder.h"
+#include "broker/metadata/dynamic_configs.h"
 #include "broker/replication/partition_table.h"
+#include "proto/broker.pb.h"
 
 namespace sillok {
 class ProducerIds;
@@ -43,6 +45,8 @@ struct BrokerOptions {
   struct ConfigEntry {
     std::string name, value, doc;
     bool is_default = true;
+    std::string default_value;
+    v1::ConfigType type = v1::CONFIG_STRING;
   };
   std::vector<ConfigEntry> config_entries;
 };
@@ -68,6 +72,8 @@ struct BrokerContext {
   GroupCoordinator* groups = nullptr;
   ProducerIds* producer_ids = nullptr;
   ControllerChannel* controller = nullptr;
+  // What was set for brokers while they run; null = nothing.
+  const DynamicConfigWatch* dynamic_configs = nullptr;
   const Clock* clock = nullptr;
   ApiMetrics* metrics = nullptr;
   // True while the coordinator cannot have expired this broker's session, so

@@ -1,31 +1,81 @@
 #include "broker/api/config_admin.h"
 
+#include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "broker/metadata/cluster_view.h"
+#include "broker/metadata/config_changes.h"
 #include "broker/metadata/topic_config.h"
 #include "fmt/format.h"
 
 namespace sillok::api {
 namespace {
 
-const char* SourceName(EffectiveConfig::Source source) {
+const char* SourceName(ConfigSource source) {
   switch (source) {
-    case EffectiveConfig::Source::kTopic:
+    case ConfigSource::kTopic:
       return "TOPIC";
-    case EffectiveConfig::Source::kBroker:
+    case ConfigSource::kDynamicBroker:
+      return "DYNAMIC_BROKER";
+    case ConfigSource::kDynamicDefault:
+      return "DYNAMIC_DEFAULT_BROKER";
+    case ConfigSource::kBroker:
       return "BROKER";
-    case EffectiveConfig::Source::kDefault:
+    case ConfigSource::kDefault:
       return "DEFAULT";
   }
   return "";
 }
 
+v1::ConfigType TypeOf(const TopicConfigKey& key) {
+  switch (key.type) {
+    case TopicConfigKey::Type::kInt:
+      return v1::CONFIG_INT;
+    case TopicConfigKey::Type::kLong:
+      return v1::CONFIG_LONG;
+    case TopicConfigKey::Type::kDouble:
+      return v1::CONFIG_DOUBLE;
+    case TopicConfigKey::Type::kBool:
+      return v1::CONFIG_BOOLEAN;
+    case TopicConfigKey::Type::kString:
+      return v1::CONFIG_STRING;
+    case TopicConfigKey::Type::kList:
+      return v1::CONFIG_LIST;
+  }
+  return v1::CONFIG_TYPE_UNKNOWN;
+}
+
+v1::ConfigType TypeOf(const BrokerOptions::ConfigEntry& entry) {
+  if (const TopicConfigKey* key = FindTopicDefaultKey(entry.name)) {
+    return TypeOf(*key);
+  }
+  return entry.type;
+}
+
 void Refuse(ErrorCode error, std::string message, v1::DescribedConfig* result) {
   result->set_error_code(static_cast<v1::ErrorCode>(error));
   result->set_error_message(std::move(message));
+}
+
+// The first origin is the value in force.
+void FillOrigins(const std::vector<ConfigOrigin>& origins,
+                 v1::ConfigEntry* entry) {
+  entry->set_value(origins.front().value);
+  entry->set_source(SourceName(origins.front().source));
+  for (const ConfigOrigin& origin : origins) {
+    v1::ConfigSynonym* synonym = entry->add_synonyms();
+    synonym->set_name(origin.name);
+    synonym->set_value(origin.value);
+    synonym->set_source(SourceName(origin.source));
+  }
+}
+
+std::shared_ptr<const DynamicConfigs> Dynamic(const BrokerContext& context) {
+  if (context.dynamic_configs != nullptr) return context.dynamic_configs->Get();
+  return std::make_shared<DynamicConfigs>();
 }
 
 void DescribeTopic(const BrokerContext& context, const std::string& name,
@@ -35,16 +85,17 @@ void DescribeTopic(const BrokerContext& context, const std::string& name,
     return Refuse(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
                   fmt::format("there is no topic '{}'", name), result);
   }
-  static const ConfigMap none;
-  const ConfigMap& set = topic->configs == nullptr ? none : *topic->configs;
+  auto dynamic = Dynamic(context);
+  const ConfigLayers layers{.topic = topic->configs.get(),
+                            .dynamic_broker = &dynamic->broker,
+                            .dynamic_default = &dynamic->all,
+                            .broker = &context.options.config};
   for (const TopicConfigKey& key : TopicConfigKeys()) {
-    EffectiveConfig effective =
-        EffectiveTopicConfig(key, set, context.options.config);
     v1::ConfigEntry* entry = result->add_entries();
     entry->set_name(key.name);
-    entry->set_value(effective.value);
-    entry->set_source(SourceName(effective.source));
+    entry->set_type(TypeOf(key));
     entry->set_documentation(key.documentation);
+    FillOrigins(TopicConfigOrigins(key, layers), entry);
   }
 }
 
@@ -59,13 +110,43 @@ void DescribeBroker(const BrokerContext& context, const std::string& name,
                     self, name),
         result);
   }
+  auto dynamic = Dynamic(context);
   for (const auto& config : context.options.config_entries) {
+    std::vector<ConfigOrigin> origins;
+    auto add = [&](const ConfigMap& map, ConfigSource source) {
+      auto it = map.find(config.name);
+      if (it != map.end()) origins.push_back({config.name, it->second, source});
+    };
+    add(dynamic->broker, ConfigSource::kDynamicBroker);
+    add(dynamic->all, ConfigSource::kDynamicDefault);
+    if (!config.is_default) {
+      origins.push_back({config.name, config.value, ConfigSource::kBroker});
+    }
+    origins.push_back({config.name,
+                       config.is_default ? config.value : config.default_value,
+                       ConfigSource::kDefault});
     v1::ConfigEntry* entry = result->add_entries();
     entry->set_name(config.name);
-    entry->set_value(config.value);
-    entry->set_source(config.is_default ? "DEFAULT" : "BROKER");
+    entry->set_type(TypeOf(config));
     entry->set_documentation(config.doc);
-    entry->set_read_only(true);
+    entry->set_read_only(!IsDynamicBrokerConfig(config.name));
+    FillOrigins(origins, entry);
+  }
+}
+
+// What was set for all brokers; there is no value in force, since each may have
+// its own.
+void DescribeAllBrokers(const BrokerContext& context,
+                        v1::DescribedConfig* result) {
+  auto dynamic = Dynamic(context);
+  for (const auto& [name, value] : dynamic->all) {
+    v1::ConfigEntry* entry = result->add_entries();
+    entry->set_name(name);
+    if (const TopicConfigKey* key = FindTopicDefaultKey(name)) {
+      entry->set_type(TypeOf(*key));
+      entry->set_documentation(key->documentation);
+    }
+    FillOrigins({{name, value, ConfigSource::kDynamicDefault}}, entry);
   }
 }
 
@@ -79,11 +160,14 @@ v1::DescribeConfigsResponse DescribeConfigs(
     *result->mutable_resource() = resource;
     if (resource.type() == v1::TOPIC) {
       DescribeTopic(context, resource.name(), result);
+    } else if (resource.type() == v1::BROKER && resource.name().empty()) {
+      DescribeAllBrokers(context, result);
     } else if (resource.type() == v1::BROKER) {
       DescribeBroker(context, resource.name(), result);
     } else {
       Refuse(ErrorCode::INVALID_REQUEST,
-             fmt::format("resource type {} is not known; allowed: TOPIC, BROKER",
+             fmt::format("resource type {} is not known; allowed: 2 (topic), 4 "
+                         "(broker)",
                          static_cast<int>(resource.type())),
              result);
     }

@@ -49,7 +49,12 @@ bool DeletesByAge(const BrokerContext& context, const std::string& topic) {
   auto info = context.cluster->Get()->FindTopic(topic);
   if (info == nullptr) return true;
   const ConfigMap& set = info->configs == nullptr ? none : *info->configs;
-  return ResolveTopicConfig(set, context.options.config).cleanup_delete;
+  const DynamicConfigs dynamic = context.dynamic_configs == nullptr
+                                     ? DynamicConfigs()
+                                     : *context.dynamic_configs->Get();
+  return ResolveTopicConfig(set,
+                            TopicDefaults(context.options.config, dynamic))
+      .cleanup_delete;
 }
 
 std::string WhyNotDeleted(ErrorCode error, const Partition& partition,

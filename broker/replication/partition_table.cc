@@ -110,6 +110,10 @@ void PartitionTable::Apply(v1::ClusterUpdate update,
   });
 }
 
+void PartitionTable::RefreshSettings() {
+  impl_->strand().Post([impl = impl_] { impl->RefreshSettings(); });
+}
+
 void PartitionTable::Stop(std::function<void()> done) {
   impl_->strand().Post([impl = impl_, done = std::move(done)]() mutable {
     impl->Stop(std::move(done));

@@ -121,6 +121,9 @@ class PartitionTable {
   // Replicas that a snapshot does not know are stopped and kept aside.
   void Apply(v1::ClusterUpdate update, std::function<void()> done);
 
+  // What `settings` says has changed: every topic here is given its own anew.
+  void RefreshSettings();
+
   // Stops taking part: fetchers end, every replica lets go of its log; then
   // `done`, after which the caller may close the LogDirectory (CloseCleanly
   // with HighWatermarks()). Find gives null from now on.

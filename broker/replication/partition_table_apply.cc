@@ -132,6 +132,10 @@ void Impl::ApplyConfigs(const std::string& name, Topic* topic) {
   }
 }
 
+void Impl::RefreshSettings() {
+  for (auto& [name, topic] : topics_) ApplyConfigs(name, &topic);
+}
+
 void Impl::ApplyPartition(const std::string& name,
                           const v1::PartitionState& state, const Held& held) {
   const TopicPartition id{name, state.partition()};

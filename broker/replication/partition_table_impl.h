@@ -97,6 +97,7 @@ class PartitionTable::Impl
   void Start();
   void SetBrokerEpoch(BrokerEpoch epoch);
   void Apply(const v1::ClusterUpdate& update, std::function<void()> done);
+  void RefreshSettings();
   void Stop(std::function<void()> done);
 
  private:
