@@ -147,10 +147,29 @@ void AddRecordError(BatchVerdict* verdict, ErrorCode error, int32_t index,
   }
 }
 
+// The usual case, a good batch: `max_timestamp` gets the latest time in it.
+// False when something is wrong with it.
+bool AllRecordsGood(const Bytes& batch, const LogOptions& options,
+                    const TimeWindow& window, const BatchHeader& header,
+                    int64_t* max_timestamp) {
+  record::RecordWalker walker(header, batch, options.decompress_limits);
+  record::RecordSummary all;
+  if (!walker.Summarize(&all) || !all.offsets_in_order) return false;
+  if (options.cleanup_compact && !all.all_have_keys) return false;
+  *max_timestamp = all.latest_timestamp;
+  return window.Holds(all.latest_timestamp) &&
+         (!all.has_earliest() || window.Holds(all.earliest_timestamp));
+}
+
 // Walks the records; `max_timestamp` gets the largest of them.
 void CheckRecords(const Bytes& batch, const TopicPartition& partition,
                   const LogOptions& options, const TimeWindow& window,
                   BatchVerdict* verdict, int64_t* max_timestamp) {
+  if (AllRecordsGood(batch, options, window, verdict->header,
+                     max_timestamp)) {
+    return;
+  }
+  // Once more, one by one, to say which and why.
   record::RecordWalker walker(verdict->header, batch,
                               options.decompress_limits);
   record::RecordMeta meta;

@@ -10,6 +10,51 @@
 #include "proto/record/varint.h"
 
 namespace sillok::record {
+namespace {
+
+// Beyond the end of a record that the fast walk takes there must be so many
+// bytes, so that its reads of small varints need no check of their own.
+constexpr ptrdiff_t kSlack = 8;
+
+// A varint of up to three bytes, which nearly all in a record are. Null when
+// it is longer; reads no byte beyond p + 2. Each size has its own way out, so
+// that what follows waits for a guess of the size, not for the byte.
+inline const char* ReadSmallVarint(const char* p, int32_t* value) {
+  const auto byte = [p](int i) {
+    return static_cast<uint32_t>(static_cast<uint8_t>(p[i]));
+  };
+  const auto plain = [](uint32_t raw) {
+    return static_cast<int32_t>(raw >> 1) ^ -static_cast<int32_t>(raw & 1);
+  };
+  uint32_t raw = byte(0);
+  if (raw < 0x80) [[likely]] {
+    *value = plain(raw);
+    return p + 1;
+  }
+  raw = (raw & 0x7f) | byte(1) << 7;
+  if (byte(1) < 0x80) [[likely]] {
+    *value = plain(raw);
+    return p + 2;
+  }
+  if (byte(2) >= 0x80) return nullptr;
+  *value = plain((raw & 0x3fff) | byte(2) << 14);
+  return p + 3;
+}
+
+// Over a record's headers; null when they do not fit.
+const char* SkipHeaders(const char* p, const char* record_end, int32_t count) {
+  for (; count > 0 && p != nullptr; --count) {
+    int32_t size = 0;
+    p = ReadVarint32(p, record_end, &size);
+    if (p == nullptr || size < 0 || size > record_end - p) return nullptr;
+    p = ReadVarint32(p + size, record_end, &size);
+    if (p == nullptr || size < -1 || size > record_end - p) return nullptr;
+    if (size > 0) p += size;
+  }
+  return p;
+}
+
+}  // namespace
 
 RecordWalker::RecordWalker(const BatchHeader& header, const Bytes& batch,
                            const DecompressLimits& limits)
@@ -117,6 +162,74 @@ bool RecordWalker::NextInChunk(RecordMeta* meta) {
   if (p != record_end) return Fail("it is shorter than its length");
   chunk_.remove_prefix(static_cast<size_t>(p - chunk_.data()));
   return true;
+}
+
+// Takes the records that lie whole in the chunk and are small enough in every
+// field, and stops before the first that is not, or is wrong: Next judges that
+// one.
+void RecordWalker::SummarizeRun(RecordSummary* summary) {
+  const char* const begin = chunk_.data();
+  const auto size = static_cast<ptrdiff_t>(chunk_.size());
+  // Where the next record begins comes from the length of this one, not from
+  // where its fields turn out to end: so the processor has several records at
+  // work. A position, not a pointer, or the compiler takes the latter, as the
+  // two are equal.
+  ptrdiff_t at = 0;
+  RecordSummary sum = *summary;
+  int32_t index = walked_;
+  for (; index < header_.records_count && size - at > kSlack; ++index) {
+    int32_t length = 0;
+    const char* p = ReadSmallVarint(begin + at, &length);
+    if (p == nullptr || length < 1) break;
+    const ptrdiff_t record_end = p - begin + length;
+    if (record_end > size - kSlack) break;
+    const char* const end = begin + record_end;
+    int64_t timestamp_delta = 0;
+    int32_t small = 0;
+    ++p;  // attributes, all unused
+    if (const char* after = ReadSmallVarint(p, &small); after != nullptr) {
+      p = after;
+      timestamp_delta = small;
+    } else {
+      p = ReadVarint64(p, end, &timestamp_delta);
+      if (p == nullptr) break;
+    }
+    int32_t offset_delta = 0;
+    int32_t key_size = 0;
+    int32_t value_size = 0;
+    int32_t headers = 0;
+    p = ReadSmallVarint(p, &offset_delta);
+    if (p == nullptr || p > end) break;
+    p = ReadSmallVarint(p, &key_size);
+    if (p == nullptr || key_size < -1 || key_size > end - p) break;
+    p = ReadSmallVarint(p + std::max(key_size, 0), &value_size);
+    if (p == nullptr || value_size < -1 || value_size > end - p) break;
+    p = ReadSmallVarint(p + std::max(value_size, 0), &headers);
+    if (p == nullptr || p > end || headers < 0) break;
+    if (headers > 0) [[unlikely]] p = SkipHeaders(p, end, headers);
+    if (p != end) break;
+    const auto timestamp =
+        static_cast<int64_t>(static_cast<uint64_t>(header_.base_timestamp) +
+                             static_cast<uint64_t>(timestamp_delta));
+    sum.Add(index, offset_delta, timestamp, key_size >= 0);
+    at = record_end;
+  }
+  *summary = sum;
+  walked_ = index;
+  chunk_.remove_prefix(static_cast<size_t>(at));
+}
+
+bool RecordWalker::Summarize(RecordSummary* summary) {
+  RecordMeta meta;
+  do {
+    if (status_.ok() && Fill()) SummarizeRun(summary);
+    if (!Next(&meta)) return status_.ok();
+    summary->Add(meta.index, meta.offset_delta,
+                 static_cast<int64_t>(
+                     static_cast<uint64_t>(header_.base_timestamp) +
+                     static_cast<uint64_t>(meta.timestamp_delta)),
+                 meta.has_key);
+  } while (true);
 }
 
 bool RecordWalker::GetByte(uint8_t* byte) {

@@ -3,7 +3,9 @@
 #ifndef SILLOK_PROTO_RECORD_RECORD_WALKER_H_
 #define SILLOK_PROTO_RECORD_RECORD_WALKER_H_
 
+#include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string_view>
 
@@ -21,6 +23,30 @@ struct RecordMeta {
   bool has_key = false;
 };
 
+// What a check wants to know of all records of a batch together.
+struct RecordSummary {
+  bool offsets_in_order = true;  // each offset delta is the record's index
+  bool all_have_keys = true;
+  // Of the records' times (base + delta, wrapping as int64 does). The latest
+  // is kNoTimestamp of an empty batch; the earliest leaves out records that
+  // say kNoTimestamp.
+  int64_t latest_timestamp = kNoTimestamp;
+  int64_t earliest_timestamp = std::numeric_limits<int64_t>::max();
+
+  bool has_earliest() const {
+    return earliest_timestamp != std::numeric_limits<int64_t>::max();
+  }
+  void Add(int32_t index, int32_t offset_delta, int64_t timestamp,
+           bool has_key) {
+    offsets_in_order &= offset_delta == index;
+    all_have_keys &= has_key;
+    latest_timestamp = std::max(latest_timestamp, timestamp);
+    if (timestamp != kNoTimestamp) {
+      earliest_timestamp = std::min(earliest_timestamp, timestamp);
+    }
+  }
+};
+
 // Goes through the records of one batch and finds out whether every one of
 // them can be read. Not thread-safe; `batch` must outlive the walker.
 class RecordWalker {
@@ -31,12 +57,16 @@ class RecordWalker {
 
   // False at the end, or where the records are not what the header says.
   bool Next(RecordMeta* meta);
+  // All of them (of a fresh walker), with the same checks, in half of the time
+  // or less; false where Next would stop on an error.
+  bool Summarize(RecordSummary* summary);
   // INVALID_RECORD for a record that cannot be read or a count that differs;
   // else as Decompressor.
   const absl::Status& status() const { return status_; }
 
  private:
   bool Fill();
+  void SummarizeRun(RecordSummary* summary);
   bool NextInChunk(RecordMeta* meta);
   bool NextAcrossChunks(RecordMeta* meta);
   bool GetByte(uint8_t* byte);
