@@ -196,10 +196,14 @@ void Produce(const LoadOptions& options) {
 
 void Consume(const LoadOptions& options) {
   constexpr int64_t kPatience = 20 * kSecond;
-  constexpr size_t kBatch = 10'000;
+  // librdkafka waits until the batch is full or the time is over, and what
+  // waits in it counts against its own memory: few enough, and not for long.
+  constexpr int kBatchWaitMs = 5;
+  const size_t batch = static_cast<size_t>(std::clamp<int64_t>(
+      (int64_t{4} << 20) / options.size_bytes, 1, 10'000));
   const Client consumer = MakeConsumer(options);
   rd_kafka_queue_t* queue = rd_kafka_queue_get_consumer(consumer.get());
-  std::vector<rd_kafka_message_t*> messages(kBatch);
+  std::vector<rd_kafka_message_t*> messages(batch);
 
   Meter meter(options);
   OrderCheck order(AssignAll(consumer.get(), options, From::kBeginning));
@@ -209,7 +213,8 @@ void Consume(const LoadOptions& options) {
   int64_t last = meter.start_ns();
   while (records < options.records && NowNs() - last < kPatience) {
     const ssize_t count = rd_kafka_consume_batch_queue(
-        queue, 1000, messages.data(), messages.size());
+        queue, kBatchWaitMs, messages.data(),
+        std::min(batch, static_cast<size_t>(options.records - records)));
     if (count > 0) last = NowNs();
     for (ssize_t i = 0; i < count; ++i) {
       rd_kafka_message_t* message = messages[static_cast<size_t>(i)];

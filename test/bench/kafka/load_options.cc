@@ -17,7 +17,7 @@ one line of JSON; fails when a record was refused, lost or out of order.
   create   --partitions N --replicas N
   delete
   produce  --records N --size BYTES
-  consume  --records N            all partitions, from the beginning
+  consume  --records N --size BYTES   all partitions, from the beginning
   paced    --records N --size BYTES --rate PER_SECOND [--warmup SECONDS]
            with a consumer of its own: time to acknowledgement and to receipt
 
@@ -97,6 +97,7 @@ void CheckWhole(const LoadOptions& options) {
   if (options.brokers.empty()) Refuse("--brokers is missing");
   if (options.topic.empty()) Refuse("--topic is missing");
   if (loads && options.records < 1) Refuse("--records is missing");
+  if (loads && options.size_bytes < 1) Refuse("--size must be positive");
   if (command == "paced" && options.per_second <= 0) {
     Refuse("--rate must be positive");
   }
