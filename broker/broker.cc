@@ -26,6 +26,7 @@
 #include "base/timer.h"
 #include "broker/api/broker_context.h"
 #include "broker/broker_config.h"
+#include "broker/disk_guard.h"
 #include "broker/controller/cluster_stream.h"
 #include "broker/controller/controller.h"
 #include "broker/controller/controller_channel.h"
@@ -34,10 +35,12 @@
 #include "broker/group/group_coordinator.h"
 #include "broker/grpc/broker_service.h"
 #include "broker/journal/partition_journal.h"
+#include "broker/kafka/kafka_door.h"
 #include "broker/listeners.h"
 #include "broker/log/log_directory.h"
 #include "broker/metadata/broker_registration.h"
 #include "broker/metadata/cluster_view_holder.h"
+#include "broker/metadata/dynamic_configs.h"
 #include "broker/metadata/session_store.h"
 #include "broker/part_options.h"
 #include "broker/replication/grpc_fetch_channel.h"
@@ -54,7 +57,6 @@ constexpr int64_t kShutdownStepMs = 5'000;
 // A step of the end needs the coordinators: not waited for when they are away.
 constexpr int64_t kCoordinatorsAwayMs = 500;
 constexpr int64_t kLookAgainMs = 10;
-constexpr int64_t kStepBackAgainMs = 5'000;
 
 // 16 random bytes in 22 characters, as Kafka writes cluster ids.
 std::string RandomUuid() {
@@ -128,11 +130,7 @@ class Broker::Impl {
   enum class Needs { kNothing, kCoordinators };
   bool AwaitStep(const char* what, Needs needs,
                  const std::function<void(std::function<void()>)>& start);
-  void OnLogFailed(const TopicPartition& partition, const absl::Status& status);
-  void OnWriteTrouble(const TopicPartition& partition, const std::string& why);
-  // While the disk fails: others shall lead. Asks now, and again until nothing
-  // is left to hand over.
-  void StepBack();
+  void GuardDisk();
   absl::Status Health() const;
   // Ends the process in order; the first reason counts.
   void Die(absl::Status why);
@@ -150,15 +148,6 @@ class Broker::Impl {
   // before it may be led by others now.
   std::atomic<uint64_t> lease_session_{0};
 
-  // What the disk does to us. Held also while StepBack calls the controller's
-  // channel (whose callback takes no lock): once `stopping_` is set, nobody is
-  // in there any more.
-  mutable std::mutex trouble_mutex_;
-  std::map<TopicPartition, std::string> trouble_;  // writes fail, and why
-  bool log_lost_ = false;  // a log has failed for good
-  bool stepping_back_ = false;
-  bool stopping_ = false;
-
   MetricsRegistry metrics_;
   Timer timer_;  // outlives the executor, whose last tasks may set timers
   Executor executor_;
@@ -174,6 +163,8 @@ class Broker::Impl {
   rpc::ChannelPool replica_channels_;
   std::unique_ptr<FetchChannelFactory> fetch_channels_;
   std::unique_ptr<GroupCoordinator> groups_;
+  std::unique_ptr<DiskGuard> disk_guard_;
+  std::unique_ptr<DynamicConfigWatch> dynamic_configs_;
   std::unique_ptr<PartitionTable> partitions_;
   std::unique_ptr<Controller> controller_;
   // The part of an update that ClusterViewHolder took; owned by the stream's
@@ -185,7 +176,9 @@ class Broker::Impl {
   std::unique_ptr<grpc::Service> broker_service_;
   std::unique_ptr<ControllerService> controller_service_;
   ListenerPlan listeners_;
+  std::map<std::string, int> ports_;  // really listened at, by listener
   std::unique_ptr<rpc::RpcServer> server_;
+  std::unique_ptr<kafka_door::KafkaDoor> kafka_door_;  // null: no listener
   std::unique_ptr<HttpEndpoint> http_;
   std::unique_ptr<BrokerRegistration> registration_;
   bool stopped_ = false;
@@ -194,6 +187,7 @@ class Broker::Impl {
 absl::Status Broker::Impl::Start() {
   RETURN_IF_ERROR(OpenLogs());
   RETURN_IF_ERROR(ConnectCoordinator());
+  GuardDisk();
   BuildReplication();
   BuildCluster();
   AddMetrics();
@@ -255,17 +249,22 @@ void Broker::Impl::BuildReplication() {
   environment.clock = clock_;
   environment.isr_channel = isr_channel_.get();
   environment.fetch_channels = fetch_channels_.get();
-  environment.settings = [broker = ConfigValues(config_)](
+  dynamic_configs_ = std::make_unique<DynamicConfigWatch>(id_, store_.get(),
+                                                          &executor_, &timer_);
+  environment.settings = [broker = ConfigValues(config_),
+                          dynamic = dynamic_configs_.get()](
                              const std::string&, const ConfigMap& topic) {
-    return SettingsOf(topic, broker);
+    return SettingsOf(topic, TopicDefaults(broker, *dynamic->Get()));
   };
   environment.on_log_failed = [this](const TopicPartition& partition,
                                      const absl::Status& status) {
-    OnLogFailed(partition, status);
+    LOG(ERROR) << "replica lost until the next start: partition=" << partition
+               << " reason=" << status.message();
+    disk_guard_->OnLogLost();
   };
   environment.on_write_trouble = [this](const TopicPartition& partition,
                                         const std::string& why) {
-    OnWriteTrouble(partition, why);
+    disk_guard_->OnWriteTrouble(partition, why);
   };
   environment.on_deleted = [this](const v1::DeletedReplica& deleted) {
     stream_->ReportDeleted({deleted});
@@ -297,6 +296,7 @@ void Broker::Impl::BuildCluster() {
         OnClusterUpdate(update, std::move(applied));
       });
   partitions_->Start();
+  dynamic_configs_->Start([this] { partitions_->RefreshSettings(); });
 
   context_.options = ApiOptionsOf(config_);
   context_.cluster = &cluster_;
@@ -304,6 +304,7 @@ void Broker::Impl::BuildCluster() {
   context_.groups = groups_.get();
   context_.producer_ids = producer_ids_.get();
   context_.controller = controller_channel_.get();
+  context_.dynamic_configs = dynamic_configs_.get();
   context_.clock = clock_;
   context_.metrics = &api_metrics_;
   const int64_t disconnect = config_.GetInt("broker.disconnect.timeout.ms");
@@ -320,20 +321,39 @@ void Broker::Impl::BuildCluster() {
 
 absl::Status Broker::Impl::Listen() {
   ASSIGN_OR_RETURN(listeners_, BrokerListeners(config_));
-  std::vector<std::string> addresses;
+  std::string grpc_name;
+  std::vector<std::string> grpc_addresses;
+  std::vector<net::ListenAddress> kafka_addresses;
   for (const BrokerEndpoint& listener : listeners_.listen) {
     if (listener.security_protocol == kGrpcProtocol) {
-      addresses.push_back(HostPort(listener));
+      if (grpc_addresses.empty()) grpc_name = listener.listener;
+      grpc_addresses.push_back(HostPort(listener));
+    } else {
+      kafka_addresses.push_back(
+          {listener.listener, listener.host, listener.port});
     }
   }
   ASSIGN_OR_RETURN(server_, rpc::RpcServer::Start(
-                                addresses, {broker_service_.get(),
-                                            controller_service_.get()}));
+                                grpc_addresses, {broker_service_.get(),
+                                                 controller_service_.get()}));
+  ports_[grpc_name] = server_->port();
+  if (!kafka_addresses.empty()) {
+    ASSIGN_OR_RETURN(kafka_door_, kafka_door::KafkaDoor::Start(
+                                      KafkaDoorOptionsOf(config_),
+                                      kafka_addresses, context_, &metrics_));
+    for (size_t i = 0; i < kafka_addresses.size(); ++i) {
+      ports_[kafka_addresses[i].name] = kafka_door_->port(i);
+    }
+  }
   ASSIGN_OR_RETURN(http_, HttpEndpoint::Start(config_.GetString("http.listen"),
                                               &metrics_,
                                               [this] { return Health(); }));
-  LOG(INFO) << "listening: grpc=" << addresses[0]
-            << " port=" << server_->port() << " http port=" << http_->port();
+  for (const BrokerEndpoint& listener : listeners_.listen) {
+    LOG(INFO) << "listening: " << listener.listener << "://"
+              << HostPort(listener) << " ("
+              << listener.security_protocol << ")";
+  }
+  LOG(INFO) << "listening: http port=" << http_->port();
   return absl::OkStatus();
 }
 
@@ -342,7 +362,10 @@ absl::Status Broker::Impl::Listen() {
 std::vector<BrokerEndpoint> Broker::Impl::AdvertisedEndpoints() const {
   std::vector<BrokerEndpoint> endpoints = listeners_.advertise;
   for (BrokerEndpoint& endpoint : endpoints) {
-    if (endpoint.port == 0) endpoint.port = server_->port();
+    if (auto port = ports_.find(endpoint.listener);
+        endpoint.port == 0 && port != ports_.end()) {
+      endpoint.port = port->second;
+    }
     if (endpoint.host == "0.0.0.0" || endpoint.host == "::") {
       char name[256] = {};
       gethostname(name, sizeof(name) - 1);
@@ -385,15 +408,10 @@ void Broker::Impl::OnRegistered(BrokerEpoch epoch,
     epoch_ = epoch;
     registered_session_ = store_->SessionId();
   }
-  {
-    // A new registration: the controller knows nothing of our disk.
-    std::lock_guard lock(trouble_mutex_);
-    stepping_back_ = false;
-  }
   cluster_.SetBrokerEpoch(epoch);
   partitions_->SetBrokerEpoch(epoch);
   stream_->SetBrokerEpoch(epoch);
-  StepBack();  // if the disk fails; the controller forgets with the old epoch
+  disk_guard_->OnRegistered(epoch);
   if (first) controller_->Start();
 }
 
@@ -455,15 +473,7 @@ absl::Status Broker::Impl::Health() const {
     }
   }
   if (absl::Status failed = logs_->failed(); !failed.ok()) return failed;
-  {
-    std::lock_guard lock(trouble_mutex_);
-    if (!trouble_.empty()) {
-      const auto& [partition, why] = *trouble_.begin();
-      return absl::UnavailableError(fmt::format(
-          "{} replicas cannot be written, among them {}: {}", trouble_.size(),
-          partition.ToString(), why));
-    }
-  }
+  if (absl::Status disk = disk_guard_->Health(); !disk.ok()) return disk;
   PartitionTable::Stats stats = partitions_->stats();
   if (stats.offline > 0) {
     return absl::UnavailableError(fmt::format(
@@ -533,97 +543,28 @@ void Broker::Impl::AddMetrics() {
       Kind::kGauge, [=] { return disk().total_bytes; });
 }
 
-void Broker::Impl::OnLogFailed(const TopicPartition& partition,
-                               const absl::Status& status) {
-  LOG(ERROR) << "replica lost until the next start: partition=" << partition
-             << " reason=" << status.message();
-  {
-    std::lock_guard lock(trouble_mutex_);
-    log_lost_ = true;
-  }
-  StepBack();
-}
-
-void Broker::Impl::OnWriteTrouble(const TopicPartition& partition,
-                                  const std::string& why) {
-  size_t left = 0;
-  {
-    std::lock_guard lock(trouble_mutex_);
-    if (why.empty()) {
-      trouble_.erase(partition);
-    } else {
-      trouble_[partition] = why;
+void Broker::Impl::GuardDisk() {
+  DiskGuard::Environment environment;
+  environment.broker_id = id_;
+  environment.executor = &executor_;
+  environment.timer = &timer_;
+  environment.clock = clock_;
+  environment.step_back = [this](v1::ControlledShutdownRequest request,
+                                 auto done) {
+    controller_channel_->ControlledShutdown(std::move(request), kShutdownStepMs,
+                                            std::move(done));
+  };
+  environment.try_disk = [this] { return logs_->TryWrite(); };
+  environment.register_anew = [this] {
+    if (registration_ != nullptr) registration_->Renew();
+  };
+  environment.forget = [this](const TopicPartition& id) {
+    if (auto partition = partitions_->Find(id.topic, id.partition)) {
+      partition->ForgetWriteTrouble();
     }
-    left = trouble_.size();
-  }
-  if (!why.empty()) {
-    LOG(ERROR) << "replica cannot be written: partition=" << partition
-               << " reason=" << why;
-    return StepBack();
-  }
-  LOG(WARNING) << "replica can be written again: partition=" << partition
-               << " others that cannot=" << left
-               << "; the broker leads and is in sync again after a restart";
-}
-
-// One folder holds all replicas: where one cannot be written, none is safe. The
-// controller keeps a broker that has stepped back out of leaderships and in-sync
-// sets until it registers again.
-void Broker::Impl::StepBack() {
-  v1::ControlledShutdownRequest request;
-  request.set_broker_id(id_.value());
-  {
-    std::lock_guard lock(mutex_);
-    request.set_broker_epoch(epoch_.value());
-  }
-  std::lock_guard lock(trouble_mutex_);
-  if (stopping_ || (trouble_.empty() && !log_lost_)) return;
-  if (std::exchange(stepping_back_, true)) return;
-  controller_channel_->ControlledShutdown(
-      request, kShutdownStepMs,
-      [this](absl::StatusOr<v1::ControlledShutdownResponse> response) {
-        bool asked = response.ok() && response->error_code() == v1::NONE;
-        if (asked) {
-          LOG(WARNING) << "stepped back from leading: partitions still led="
-                       << response->remaining();
-        }
-        if (asked && response->remaining() == 0) return;
-        timer_.After(kStepBackAgainMs, [this] {
-          std::lock_guard lock(trouble_mutex_);
-          stepping_back_ = false;
-          if (!stopping_) executor_.Post([this] { StepBack(); });
-        });
-      });
-}
-
-bool Broker::Impl::AwaitStep(
-    const char* what, Needs needs,
-    const std::function<void(std::function<void()>)>& start) {
-  auto done = std::make_shared<std::promise<void>>();
-  std::future<void> future = done->get_future();
-  start([done] { done->set_value(); });
-  const int64_t began_ms = clock_->MonotonicMs();
-  int64_t connected_ms = began_ms;
-  for (;;) {
-    if (future.wait_for(std::chrono::milliseconds(kLookAgainMs)) ==
-        std::future_status::ready) {
-      return true;
-    }
-    const int64_t now_ms = clock_->MonotonicMs();
-    if (needs == Needs::kNothing || store_->Connected()) {
-      connected_ms = now_ms;
-    }
-    if (now_ms - connected_ms > kCoordinatorsAwayMs) {
-      LOG(WARNING) << "stopping: " << what
-                   << " is left out: the coordinators are away";
-      return false;
-    }
-    if (now_ms - began_ms > kShutdownStepMs) {
-      LOG(WARNING) << "stopping: " << what << " took longer than "
-                   << kShutdownStepMs << " ms; going on without";
-      return false;
-    }
-  }
+  };
+  disk_guard_ = std::make_unique<DiskGuard>(DiskTroubleOptions(),
+                                            std::move(environment));
 }
 
 // Asks the controller to move what this broker leads, a few times.
@@ -667,10 +608,7 @@ void Broker::Impl::HandLeadershipsOver() {
 
 void Broker::Impl::Stop() {
   if (std::exchange(stopped_, true)) return;
-  {
-    std::lock_guard lock(trouble_mutex_);
-    stopping_ = true;
-  }
+  if (disk_guard_ != nullptr) disk_guard_->Stop();
   HandLeadershipsOver();
   if (server_ != nullptr) server_->SetServing(false);
   if (controller_ != nullptr) {
@@ -682,6 +620,7 @@ void Broker::Impl::Stop() {
     AwaitStep("leaving the cluster", Needs::kCoordinators,
               [this](auto done) { registration_->Stop(std::move(done)); });
   }
+  if (dynamic_configs_ != nullptr) dynamic_configs_->Stop();
   if (groups_ != nullptr) groups_->Stop();
   if (producer_ids_ != nullptr) producer_ids_->Stop();
   // Waiters are answered by the table's end; then no call is left in work.
@@ -691,6 +630,7 @@ void Broker::Impl::Stop() {
                        [this](auto done) { partitions_->Stop(done); });
   }
   if (server_ != nullptr) server_->Shutdown(500);
+  if (kafka_door_ != nullptr) kafka_door_->Stop(500);
   http_.reset();
   if (logs_ != nullptr && partitions_ != nullptr && let_go) {
     BrokerEpoch epoch;

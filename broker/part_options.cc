@@ -2,8 +2,10 @@
 
 #include <random>
 
+#include "base/rpc/socket_tuning.h"
 #include "broker/broker_config.h"
 #include "broker/metadata/topic_config.h"
+#include "proto/record/codec.h"
 
 namespace sillok {
 
@@ -26,6 +28,9 @@ TopicSettings SettingsOf(const ConfigMap& topic,
                                     : record::TimestampType::kCreateTime;
   settings.log.timestamp_before_max_ms = config.timestamp_before_max_ms;
   settings.log.timestamp_after_max_ms = config.timestamp_after_max_ms;
+  // "producer", which is no codec: batches stay as they come.
+  settings.log.compression_type =
+      record::CodecFromName(config.compression_type);
   settings.log.flush_messages = config.flush_messages;
   settings.log.flush_ms = config.flush_ms;
   settings.min_insync_replicas = config.min_insync_replicas;
@@ -101,6 +106,24 @@ ControllerOptions ControllerOptionsOf(const Config& config) {
   return options;
 }
 
+namespace {
+
+v1::ConfigType TypeOf(const ConfigKey& key) {
+  switch (key.type) {
+    case ConfigKey::Type::kInt:
+      return v1::CONFIG_LONG;
+    case ConfigKey::Type::kDouble:
+      return v1::CONFIG_DOUBLE;
+    case ConfigKey::Type::kBool:
+      return v1::CONFIG_BOOLEAN;
+    case ConfigKey::Type::kString:
+      return v1::CONFIG_STRING;
+  }
+  return v1::CONFIG_TYPE_UNKNOWN;
+}
+
+}  // namespace
+
 api::BrokerOptions ApiOptionsOf(const Config& config) {
   api::BrokerOptions options;
   options.broker_id = BrokerId(config.GetInt("broker.id"));
@@ -118,8 +141,28 @@ api::BrokerOptions ApiOptionsOf(const Config& config) {
   options.config = ConfigValues(config);
   for (const ConfigKey& key : BrokerConfigSpec().keys()) {
     options.config_entries.push_back({key.name, config.GetString(key.name),
-                                      key.doc, !config.IsSet(key.name)});
+                                      key.doc, !config.IsSet(key.name),
+                                      key.default_value, TypeOf(key)});
   }
+  return options;
+}
+
+kafka_door::KafkaDoorOptions KafkaDoorOptionsOf(const Config& config) {
+  kafka_door::KafkaDoorOptions options;
+  options.net.loop_threads =
+      static_cast<int>(config.GetInt("num.network.threads"));
+  options.net.tcp_congestion = rpc::TcpCongestion();
+  options.net.max_frame_bytes =
+      static_cast<int32_t>(config.GetInt("socket.request.max.bytes"));
+  options.net.max_request_memory_bytes =
+      config.GetInt("queued.max.request.bytes");
+  options.net.max_connections =
+      static_cast<int>(config.GetInt("max.connections"));
+  options.net.max_connections_per_ip =
+      static_cast<int>(config.GetInt("max.connections.per.ip"));
+  options.net.idle_timeout_ms = config.GetInt("connections.max.idle.ms");
+  options.fetch_sessions.max_sessions = static_cast<int32_t>(
+      config.GetInt("max.incremental.fetch.session.cache.slots"));
   return options;
 }
 

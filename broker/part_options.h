@@ -6,6 +6,7 @@
 #include "broker/api/broker_context.h"
 #include "broker/controller/controller.h"
 #include "broker/group/group_options.h"
+#include "broker/kafka/kafka_door.h"
 #include "broker/metadata/topic_config.h"
 #include "broker/replication/partition_table.h"
 
@@ -19,6 +20,7 @@ PartitionTableOptions TableOptionsOf(const Config& config);
 GroupOptions GroupOptionsOf(const Config& config);
 ControllerOptions ControllerOptionsOf(const Config& config);
 api::BrokerOptions ApiOptionsOf(const Config& config);
+kafka_door::KafkaDoorOptions KafkaDoorOptionsOf(const Config& config);
 
 }  // namespace sillok
 

@@ -22,6 +22,13 @@ void FillBroker(const BrokerInfo& broker, v1::BrokerAddress* out) {
   out->set_port(broker.port);
   out->set_kafka_port(broker.kafka_port);
   out->set_rack(broker.rack);
+  for (const ListenerEndpoint& endpoint : broker.endpoints) {
+    v1::BrokerEndpoint* told = out->add_endpoints();
+    told->set_listener(endpoint.listener);
+    told->set_security_protocol(endpoint.security_protocol);
+    told->set_host(endpoint.host);
+    told->set_port(endpoint.port);
+  }
 }
 
 void FillTopic(const ClusterView& view, const TopicInfo& topic,
@@ -72,6 +79,16 @@ v1::MetadataResponse Answer(const BrokerContext& context,
       FillTopic(*view, *topic, response.add_topics());
     }
     return response;
+  }
+  for (const std::string& id : request.topic_ids()) {
+    v1::TopicMetadata* out = response.add_topics();
+    if (auto topic = view->FindTopicById(id); topic != nullptr) {
+      FillTopic(*view, *topic, out);
+    } else {
+      Refuse("", ErrorCode::UNKNOWN_TOPIC_ID,
+             fmt::format("there is no topic with the id '{}'", id), out);
+      out->set_topic_id(id);
+    }
   }
   for (const std::string& name : request.topics()) {
     v1::TopicMetadata* out = response.add_topics();
