@@ -70,12 +70,58 @@ struct TopicOutcome {
   int replication_factor = 0;
 };
 
+// What a configuration belongs to. The BROKER named "" stands for what all
+// brokers share.
+struct ConfigResource {
+  enum Kind { kTopic, kBroker };
+  Kind kind = kTopic;
+  std::string name;
+
+  std::string ToString() const;  // "topic 'orders'", "broker 1", "all brokers"
+};
+
 struct ConfigValue {
   std::string name;
-  std::string value;
-  std::string source;  // TOPIC, BROKER, DEFAULT
+  std::string value;  // "" if sensitive
+  // TOPIC, DYNAMIC_BROKER, DYNAMIC_DEFAULT_BROKER, BROKER (its file), DEFAULT.
+  std::string source;
   std::string documentation;
   bool read_only = false;
+  bool sensitive = false;
+  std::string type;  // BOOLEAN, STRING, INT, LONG, LIST, ...; "" if not told
+  // Where the value comes from and what it would fall back to, nearest first.
+  struct Synonym {
+    std::string name;
+    std::string value;
+    std::string source;
+  };
+  std::vector<Synonym> synonyms;
+};
+
+struct ConfigChange {
+  enum Operation { kSet, kUnset, kAppend, kSubtract };  // the last two: lists
+  std::string name;
+  Operation operation = kSet;
+  std::string value;
+};
+
+struct PartitionsSpec {
+  std::string name;
+  int total = 0;  // how many it shall have
+  // Brokers of each new partition, in order; empty = the cluster places them.
+  std::vector<std::vector<int32_t>> assignments;
+};
+
+enum class ElectionType { kPreferred, kUnclean };
+
+struct TrimmedPartition {
+  absl::Status status;
+  int64_t log_start_offset = -1;  // now
+};
+
+struct GroupOutcome {
+  std::string group_id;
+  absl::Status status;
 };
 
 struct GroupListing {
@@ -145,25 +191,52 @@ class Admin {
   virtual absl::StatusOr<std::vector<TopicInfo>> ListTopics() = 0;
   virtual absl::StatusOr<std::vector<TopicInfo>> DescribeTopics(
       const std::vector<std::string>& names) = 0;
-  virtual absl::StatusOr<std::vector<ConfigValue>> DescribeTopicConfig(
-      const std::string& topic) = 0;
-  virtual absl::StatusOr<std::vector<ConfigValue>> DescribeBrokerConfig(
-      int32_t broker_id) = 0;
+  // More partitions for topics that are there. Records with a key that were
+  // written before stay where they are, those after may go elsewhere.
+  virtual absl::StatusOr<std::vector<TopicOutcome>> CreatePartitions(
+      const std::vector<PartitionsSpec>& topics, bool validate_only = false) = 0;
+
+  // Elections; without partitions: of all that need one. ELECTION_NOT_NEEDED is
+  // an OK outcome of none. Unclean: any live replica where no in-sync one lives,
+  // which may lose records.
+  virtual absl::StatusOr<std::map<TopicPartition, absl::Status>> ElectLeaders(
+      ElectionType type, const std::vector<TopicPartition>& partitions) = 0;
+
+  virtual absl::StatusOr<std::vector<ConfigValue>> DescribeConfig(
+      const ConfigResource& resource) = 0;
+  // All changes or none. INVALID_CONFIG names key, value and what is allowed.
+  virtual absl::Status AlterConfig(const ConfigResource& resource,
+                                   const std::vector<ConfigChange>& changes,
+                                   bool validate_only = false) = 0;
 
   // Offsets by time (-1 end, -2 start, else first at or after Unix ms).
   virtual absl::StatusOr<std::map<TopicPartition, ListedOffset>> ListOffsets(
       const std::map<TopicPartition, int64_t>& times,
       IsolationLevel isolation = IsolationLevel::kReadUncommitted) = 0;
 
+  // Raises log starts: records before the offset (-1: the high watermark) are
+  // gone for good. Each partition has an outcome.
+  virtual absl::StatusOr<std::map<TopicPartition, TrimmedPartition>>
+  DeleteRecords(const std::map<TopicPartition, int64_t>& before_offsets) = 0;
+
   // Of all brokers, by id.
   virtual absl::StatusOr<std::vector<GroupListing>> ListGroups() = 0;
   virtual absl::StatusOr<GroupInfo> DescribeGroup(const std::string& group) = 0;
   virtual absl::StatusOr<std::map<TopicPartition, CommittedPosition>>
   ListGroupOffsets(const std::string& group) = 0;
-  // Sets offsets of a group that has no members now.
+  // Sets offsets of a group that has no members now; else UNKNOWN_MEMBER_ID.
   virtual absl::Status SetGroupOffsets(
       const std::string& group,
       const std::map<TopicPartition, int64_t>& offsets) = 0;
+  // Forgets offsets; GROUP_SUBSCRIBED_TO_TOPIC while a member reads the topic.
+  // Each partition has an outcome.
+  virtual absl::StatusOr<std::map<TopicPartition, absl::Status>>
+  DeleteGroupOffsets(const std::string& group,
+                     const std::vector<TopicPartition>& partitions) = 0;
+  // Forgets groups and their offsets; NON_EMPTY_GROUP while they have members,
+  // GROUP_ID_NOT_FOUND. In order.
+  virtual absl::StatusOr<std::vector<GroupOutcome>> DeleteGroups(
+      const std::vector<std::string>& groups) = 0;
 
   // Replica sizes on every live broker; empty `topics` = all.
   virtual absl::StatusOr<std::vector<ReplicaLogInfo>> DescribeLogDirs(

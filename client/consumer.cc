@@ -8,9 +8,12 @@
 #include <set>
 #include <utility>
 
+#include <re2/re2.h>
+
 #include "base/clock.h"
 #include "base/error.h"
 #include "client/internal/consumer_engine.h"
+#include "client/internal/record_taker.h"
 
 namespace sillok::client {
 namespace {
@@ -18,12 +21,34 @@ namespace {
 FetchPositionsOptions ToPositionsOptions(const ConsumerConfig& config) {
   FetchPositionsOptions options;
   options.has_group = !config.group_id.empty();
+  options.read_committed =
+      config.isolation_level == IsolationLevel::kReadCommitted;
   options.reset = config.auto_offset_reset;
   options.retry_backoff_ms = config.retry_backoff_ms;
   options.max_partition_bytes = config.max_partition_fetch_bytes;
   options.max_bytes = config.fetch_max_bytes;
   return options;
 }
+
+// What an asynchronous call of the engine answers, waited for.
+template <typename T>
+class Answer {
+ public:
+  std::function<void(const absl::Status&, T)> Taker() const {
+    return [promise = promise_](const absl::Status& status, T value) {
+      if (status.ok()) {
+        promise->set_value(std::move(value));
+      } else {
+        promise->set_value(status);
+      }
+    };
+  }
+  absl::StatusOr<T> Wait() { return promise_->get_future().get(); }
+
+ private:
+  std::shared_ptr<std::promise<absl::StatusOr<T>>> promise_ =
+      std::make_shared<std::promise<absl::StatusOr<T>>>();
+};
 
 // The application's half. Its own members belong to the one thread that uses the
 // consumer.
@@ -32,12 +57,18 @@ class ConsumerImpl final : public Consumer {
   explicit ConsumerImpl(const ConsumerConfig& config)
       : config_(config),
         shared_(ToPositionsOptions(config)),
+        taker_(config, &shared_),
         engine_(config, &shared_) {}
   ~ConsumerImpl() override { (void)Close(absl::Seconds(5)); }
 
   absl::Status Subscribe(std::vector<std::string> topics,
                          RebalanceListener* listener) override;
+  absl::Status SubscribePattern(const std::string& pattern,
+                                RebalanceListener* listener) override;
   void Unsubscribe() override;
+  void EnforceRebalance(const std::string& reason) override {
+    if (subscribed_) engine_.EnforceRebalance(reason);
+  }
   absl::Status Assign(std::vector<TopicPartition> partitions) override;
   std::vector<TopicPartition> Assignment() const override;
   absl::StatusOr<ConsumerRecords> Poll(absl::Duration timeout) override;
@@ -59,11 +90,14 @@ class ConsumerImpl final : public Consumer {
   absl::StatusOr<int64_t> Position(const TopicPartition& partition) override;
   void Pause(const std::vector<TopicPartition>& partitions) override;
   void Resume(const std::vector<TopicPartition>& partitions) override;
+  std::vector<TopicPartition> Paused() const override;
   absl::StatusOr<std::map<TopicPartition, OffsetAndTimestamp>> OffsetsForTimes(
       const std::map<TopicPartition, int64_t>& times) override;
   absl::StatusOr<std::vector<int32_t>> Partitions(
       const std::string& topic) override;
   std::optional<int64_t> HighWatermark(
+      const TopicPartition& partition) const override;
+  std::optional<int64_t> CurrentLag(
       const TopicPartition& partition) const override;
   absl::Status LastProblem() const override;
   std::string MemberId() const override;
@@ -77,12 +111,11 @@ class ConsumerImpl final : public Consumer {
   absl::Status SeekAll(const std::vector<TopicPartition>& partitions,
                        int64_t offset);
   absl::Status NeedGroup() const;
+  void BeginSubscription(RebalanceListener* listener);
   // Rebalance events and finished commits. Without the mutex.
   void RunEvents();
   void RunCallbacks();
   void Handle(const GroupMember::Event& event);
-  // Reads what was fetched; parsing goes on without the mutex.
-  absl::Status TakeRecords(ConsumerRecords* records);
   void AutoCommit(int64_t now_ms);
   void TellOfPoll();
   int64_t TellEveryMs() const;
@@ -95,7 +128,7 @@ class ConsumerImpl final : public Consumer {
   RebalanceListener* listener_ = nullptr;
   bool subscribed_ = false;
   bool closed_ = false;
-  std::optional<ChunkReader> reader_;
+  RecordTaker taker_;
   int64_t next_auto_commit_ms_ = 0;
   int64_t last_poll_told_ms_ = 0;
   ConsumerEngine engine_;  // last: its thread ends first
@@ -106,9 +139,7 @@ absl::Status ConsumerImpl::NeedGroup() const {
   return ErrorStatus(ErrorCode::INVALID_GROUP_ID, "group.id is not set");
 }
 
-absl::Status ConsumerImpl::Subscribe(std::vector<std::string> topics,
-                                     RebalanceListener* listener) {
-  if (absl::Status status = NeedGroup(); !status.ok()) return status;
+void ConsumerImpl::BeginSubscription(RebalanceListener* listener) {
   listener_ = listener;
   if (!subscribed_) {
     Lock lock(shared_.mutex);
@@ -116,7 +147,26 @@ absl::Status ConsumerImpl::Subscribe(std::vector<std::string> topics,
   }
   subscribed_ = true;
   next_auto_commit_ms_ = NowMs() + config_.auto_commit_interval_ms;
+}
+
+absl::Status ConsumerImpl::Subscribe(std::vector<std::string> topics,
+                                     RebalanceListener* listener) {
+  if (absl::Status status = NeedGroup(); !status.ok()) return status;
+  BeginSubscription(listener);
   engine_.Subscribe(std::move(topics));
+  return absl::OkStatus();
+}
+
+absl::Status ConsumerImpl::SubscribePattern(const std::string& pattern,
+                                            RebalanceListener* listener) {
+  if (absl::Status status = NeedGroup(); !status.ok()) return status;
+  auto compiled = std::make_shared<const re2::RE2>(pattern, re2::RE2::Quiet);
+  if (!compiled->ok()) {
+    return ErrorStatus(ErrorCode::INVALID_REGULAR_EXPRESSION,
+                       "'" + pattern + "': " + compiled->error());
+  }
+  BeginSubscription(listener);
+  engine_.SubscribePattern(std::move(compiled));
   return absl::OkStatus();
 }
 
@@ -133,7 +183,7 @@ void ConsumerImpl::Unsubscribe() {
   Lock lock(shared_.mutex);
   shared_.events.clear();
   shared_.positions.Assign({});
-  reader_.reset();
+  taker_.Reset();
 }
 
 absl::Status ConsumerImpl::Assign(std::vector<TopicPartition> partitions) {
@@ -164,7 +214,9 @@ absl::StatusOr<ConsumerRecords> ConsumerImpl::Poll(absl::Duration timeout) {
     TellOfPoll();
     RunCallbacks();
     RunEvents();
-    absl::Status status = TakeRecords(&records);
+    bool room = false;
+    absl::Status status = taker_.Take(&records, &room);
+    if (room) engine_.Poke();
     if (!records.empty()) return records;
     if (!status.ok()) return status;
     Lock lock(shared_.mutex);
@@ -174,15 +226,8 @@ absl::StatusOr<ConsumerRecords> ConsumerImpl::Poll(absl::Duration timeout) {
       return stuck;
     }
     if (std::exchange(shared_.wakeup, false)) return records;
-    if (!shared_.events.empty() || !shared_.callbacks.empty()) continue;
-    auto taken = shared_.positions.TakeChunk();
-    if (taken) {
-      reader_.emplace(std::move(taken->chunk), taken->from,
-                      ChunkReader::Options{config_.check_crcs,
-                                           config_.isolation_level ==
-                                               IsolationLevel::kReadCommitted});
-      lock.unlock();
-      engine_.Poke();  // there is room to fetch ahead
+    if (!shared_.events.empty() || !shared_.callbacks.empty() ||
+        shared_.positions.HasChunk()) {
       continue;
     }
     // In slices, since waiting in Poll counts as polling.
@@ -204,46 +249,6 @@ void ConsumerImpl::TellOfPoll() {
   if (!subscribed_ || now_ms - last_poll_told_ms_ < TellEveryMs()) return;
   last_poll_told_ms_ = now_ms;
   engine_.OnPoll();
-}
-
-absl::Status ConsumerImpl::TakeRecords(ConsumerRecords* records) {
-  auto limit = static_cast<size_t>(config_.max_poll_records);
-  while (records->size() < limit && reader_) {
-    {
-      Lock lock(shared_.mutex);
-      if (!shared_.positions.Wanted(*reader_->chunk())) {
-        shared_.positions.PutBack(reader_->chunk());
-        reader_.reset();
-        break;
-      }
-    }
-    absl::Status status = reader_->Read(limit - records->size(), records);
-    Lock lock(shared_.mutex);
-    shared_.positions.Consume(*reader_->chunk(), reader_->position(),
-                              reader_->leader_epoch());
-    if (!status.ok()) {
-      // What came before goes out first; the next Poll reads the damaged batch
-      // again and reports it.
-      shared_.positions.PutBack(reader_->chunk());
-      reader_.reset();
-      shared_.stats.records += records->size();
-      return status;
-    }
-    if (!reader_->done()) continue;
-    reader_.reset();
-    if (records->size() * 2 >= limit) break;
-    auto taken = shared_.positions.TakeChunk();
-    if (!taken) break;
-    reader_.emplace(std::move(taken->chunk), taken->from,
-                    ChunkReader::Options{config_.check_crcs,
-                                         config_.isolation_level ==
-                                             IsolationLevel::kReadCommitted});
-    lock.unlock();
-    engine_.Poke();
-  }
-  Lock lock(shared_.mutex);
-  shared_.stats.records += records->size();
-  return absl::OkStatus();
 }
 
 void ConsumerImpl::RunCallbacks() {
@@ -366,19 +371,10 @@ void ConsumerImpl::CommitAsync(
 absl::StatusOr<PartitionOffsets> ConsumerImpl::Committed(
     const std::vector<TopicPartition>& partitions) {
   if (absl::Status status = NeedGroup(); !status.ok()) return status;
-  auto promise =
-      std::make_shared<std::promise<absl::StatusOr<PartitionOffsets>>>();
-  auto future = promise->get_future();
+  Answer<PartitionOffsets> answer;
   engine_.FetchCommitted(partitions, config_.default_api_timeout_ms,
-                         [promise](const absl::Status& status,
-                                   PartitionOffsets offsets) {
-                           if (status.ok()) {
-                             promise->set_value(std::move(offsets));
-                           } else {
-                             promise->set_value(status);
-                           }
-                         });
-  return future.get();
+                         answer.Taker());
+  return answer.Wait();
 }
 
 absl::Status ConsumerImpl::Seek(const TopicPartition& partition,
@@ -453,35 +449,24 @@ void ConsumerImpl::Resume(const std::vector<TopicPartition>& partitions) {
   engine_.Poke();
 }
 
+std::vector<TopicPartition> ConsumerImpl::Paused() const {
+  Lock lock(shared_.mutex);
+  return shared_.positions.Paused();
+}
+
 absl::StatusOr<std::map<TopicPartition, OffsetAndTimestamp>>
 ConsumerImpl::OffsetsForTimes(const std::map<TopicPartition, int64_t>& times) {
-  using Results = std::map<TopicPartition, OffsetAndTimestamp>;
-  auto promise = std::make_shared<std::promise<absl::StatusOr<Results>>>();
-  auto future = promise->get_future();
-  engine_.Lookup(times, config_.default_api_timeout_ms,
-                 [promise](const absl::Status& status, Results results) {
-                   if (status.ok()) {
-                     promise->set_value(std::move(results));
-                   } else {
-                     promise->set_value(status);
-                   }
-                 });
-  return future.get();
+  Answer<std::map<TopicPartition, OffsetAndTimestamp>> answer;
+  engine_.Lookup(times, config_.default_api_timeout_ms, answer.Taker());
+  return answer.Wait();
 }
 
 absl::StatusOr<std::vector<int32_t>> ConsumerImpl::Partitions(
     const std::string& topic) {
-  auto promise = std::make_shared<std::promise<absl::StatusOr<int>>>();
-  auto future = promise->get_future();
+  Answer<int> answer;
   engine_.CountPartitions(topic, config_.default_api_timeout_ms,
-                          [promise](const absl::Status& status, int count) {
-                            if (status.ok()) {
-                              promise->set_value(count);
-                            } else {
-                              promise->set_value(status);
-                            }
-                          });
-  absl::StatusOr<int> count = future.get();
+                          answer.Taker());
+  absl::StatusOr<int> count = answer.Wait();
   if (!count.ok()) return count.status();
   std::vector<int32_t> numbers;
   for (int32_t i = 0; i < *count; ++i) numbers.push_back(i);
@@ -492,6 +477,12 @@ std::optional<int64_t> ConsumerImpl::HighWatermark(
     const TopicPartition& partition) const {
   Lock lock(shared_.mutex);
   return shared_.positions.HighWatermark(partition);
+}
+
+std::optional<int64_t> ConsumerImpl::CurrentLag(
+    const TopicPartition& partition) const {
+  Lock lock(shared_.mutex);
+  return shared_.positions.Lag(partition);
 }
 
 absl::Status ConsumerImpl::LastProblem() const {
@@ -506,7 +497,14 @@ std::string ConsumerImpl::MemberId() const {
 
 ConsumerStats ConsumerImpl::Stats() const {
   Lock lock(shared_.mutex);
-  return shared_.stats;
+  ConsumerStats stats = shared_.stats;
+  for (const TopicPartition& id : shared_.positions.Assignment()) {
+    auto lag = shared_.positions.Lag(id);
+    if (!lag) continue;
+    stats.records_lag[id] = *lag;
+    stats.records_lag_max = std::max(stats.records_lag_max, *lag);
+  }
+  return stats;
 }
 
 absl::Status ConsumerImpl::Close(absl::Duration timeout) {

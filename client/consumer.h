@@ -79,13 +79,18 @@ struct OffsetAndMetadata {
 
 using PartitionOffsets = std::map<TopicPartition, OffsetAndMetadata>;
 
-// Told which partitions come and go. Revoked: commit here if offsets must be
-// exact; lost: somebody else may own them already.
+// Told which partitions come and go. What is told of is always the change: under
+// cooperative rebalancing OnAssigned names only the new ones and OnRevoked only
+// those that go elsewhere, while the others are read on all the time. Every
+// rebalance ends with an OnAssigned, which may be of nothing.
 class RebalanceListener {
  public:
   virtual ~RebalanceListener() = default;
   virtual void OnAssigned(const std::vector<TopicPartition>& partitions) {}
+  // They go when this returns: commit here if offsets must be exact.
   virtual void OnRevoked(const std::vector<TopicPartition>& partitions) {}
+  // They are gone: somebody else may own them already, and a commit would be
+  // refused.
   virtual void OnLost(const std::vector<TopicPartition>& partitions) {
     OnRevoked(partitions);
   }
@@ -102,6 +107,14 @@ struct ConsumerStats {
   uint64_t fetched_bytes = 0;
   uint64_t fetches = 0;
   uint64_t rebalances = 0;
+  // Logs that were cut behind this consumer's back (after an unclean election),
+  // so that it went back to where they parted.
+  uint64_t truncations = 0;
+  // How far Poll is behind the end of what may be read, as of the last fetches;
+  // partitions that were not fetched yet are absent. The greatest of them
+  // (Kafka's records-lag-max), -1 without any.
+  std::map<TopicPartition, int64_t> records_lag;
+  int64_t records_lag_max = -1;
 };
 
 // Times for ListOffsets (Kafka's).
@@ -121,8 +134,16 @@ class Consumer {
   // without a group id.
   virtual absl::Status Subscribe(std::vector<std::string> topics,
                                  RebalanceListener* listener = nullptr) = 0;
+  // The same for all topics whose whole name matches the regular expression (RE2
+  // syntax), also those made later (seen within metadata.max.age.ms). Internal
+  // topics never match. INVALID_REGULAR_EXPRESSION if it is none.
+  virtual absl::Status SubscribePattern(const std::string& pattern,
+                                        RebalanceListener* listener = nullptr) = 0;
   // Leaves the group and forgets the partitions.
   virtual void Unsubscribe() = 0;
+  // Makes the group rebalance at the next chance; `reason` is for the
+  // coordinator's log.
+  virtual void EnforceRebalance(const std::string& reason) = 0;
   // Reads exactly these, without group membership. Positions of partitions that
   // stay are kept.
   virtual absl::Status Assign(std::vector<TopicPartition> partitions) = 0;
@@ -130,9 +151,10 @@ class Consumer {
 
   // Up to max.poll.records records; empty when nothing came in time (or after
   // Wakeup). An error names what and where:
-  // OFFSET_OUT_OF_RANGE with auto.offset.reset=none, CORRUPT_MESSAGE (position
-  // unchanged: seek past it), authorization and group errors that no retry
-  // cures. Passing trouble is retried inside; UNKNOWN_TOPIC_OR_PARTITION and an
+  // OFFSET_OUT_OF_RANGE with auto.offset.reset=none (also when the log was cut
+  // below what was read; the text then says where it parted), CORRUPT_MESSAGE
+  // (position unchanged: seek past it), authorization and group errors that no
+  // retry cures. Passing trouble is retried inside; UNKNOWN_TOPIC_OR_PARTITION and an
   // unreachable cluster too, see LastProblem.
   virtual absl::StatusOr<ConsumerRecords> Poll(absl::Duration timeout) = 0;
   // Makes the current or next Poll return at once. Any thread.
@@ -163,6 +185,7 @@ class Consumer {
   virtual absl::StatusOr<int64_t> Position(const TopicPartition& partition) = 0;
   virtual void Pause(const std::vector<TopicPartition>& partitions) = 0;
   virtual void Resume(const std::vector<TopicPartition>& partitions) = 0;
+  virtual std::vector<TopicPartition> Paused() const = 0;
 
   // First offset at or after each time (kEarliestTimestamp and kLatestTimestamp
   // for the ends).
@@ -173,6 +196,10 @@ class Consumer {
       const std::string& topic) = 0;
   // End of what may be read, as the last fetch saw it; nullopt before it.
   virtual std::optional<int64_t> HighWatermark(
+      const TopicPartition& partition) const = 0;
+  // Records between the position and the end of what may be read; nullopt until
+  // both are known.
+  virtual std::optional<int64_t> CurrentLag(
       const TopicPartition& partition) const = 0;
 
   // The trouble being retried right now ("NETWORK_EXCEPTION: cannot reach ..."),

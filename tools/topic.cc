@@ -169,7 +169,8 @@ absl::Status DescribeOne(Context& context, client::Admin& admin,
                           {"log_start_offset", OffsetJson(ends.starts, id)},
                           {"high_watermark", OffsetJson(ends.ends, id)}});
   }
-  ASSIGN_OR_RETURN(auto configs, admin.DescribeTopicConfig(topic.name));
+  ASSIGN_OR_RETURN(auto configs,
+                   admin.DescribeConfig({client::ConfigResource::kTopic, topic.name}));
   Table config_table({"KEY", "VALUE", "SOURCE"});
   Json config_json = Json::array();
   for (const client::ConfigValue& config : configs) {

@@ -110,18 +110,19 @@ void ClusterClient::StartRefresh() {
   last_start_ms_ = loop_->NowMs();
   v1::MetadataRequest request;
   for (const std::string& topic : topics_) request.add_topics(topic);
+  request.set_all_topics(all_topics_);
   request.set_allow_auto_topic_creation(auto_create_);
   std::string address = NextAddress();
   UnaryCall<v1::MetadataResponse>::Start(
       loop_, StubAt(address), &v1::Broker::Stub::AsyncMetadata, request,
       std::min(config_.request_timeout_ms, kMetadataTimeoutMs),
-      [this, address](const grpc::Status& status,
-                      v1::MetadataResponse& response) {
-        OnAnswer(address, status, response);
+      [this, address, all = all_topics_](const grpc::Status& status,
+                                         v1::MetadataResponse& response) {
+        OnAnswer(address, all, status, response);
       });
 }
 
-void ClusterClient::OnAnswer(const std::string& address,
+void ClusterClient::OnAnswer(const std::string& address, bool all_topics,
                              const grpc::Status& status,
                              v1::MetadataResponse& response) {
   in_flight_ = false;
@@ -142,7 +143,7 @@ void ClusterClient::OnAnswer(const std::string& address,
   }
   failures_ = 0;
   problem_ = absl::OkStatus();
-  metadata_.Update(response);
+  metadata_.Update(response, all_topics);
   ++updates_;
   bool again = again_;
   observer_.on_metadata();

@@ -36,6 +36,8 @@ class ClusterClient {
 
   // The topics that refreshes ask for.
   void SetTopics(std::set<std::string> topics);
+  // Refreshes ask for all topics there are, whatever SetTopics says.
+  void SetAllTopics(bool all) { all_topics_ = all; }
   // True when it was not among them.
   bool AddTopic(const std::string& topic);
 
@@ -80,8 +82,8 @@ class ClusterClient {
 
  private:
   void StartRefresh();
-  void OnAnswer(const std::string& address, const grpc::Status& status,
-                v1::MetadataResponse& response);
+  void OnAnswer(const std::string& address, bool all_topics,
+                const grpc::Status& status, v1::MetadataResponse& response);
   void Schedule(int64_t delay_ms);
   // The next address to ask: known brokers, then the bootstrap list.
   std::string NextAddress();
@@ -92,6 +94,7 @@ class ClusterClient {
   const bool auto_create_;
   Observer observer_;
   std::set<std::string> topics_;
+  bool all_topics_ = false;
   ClusterMetadata metadata_;
   absl::Status problem_;
   rpc::ChannelPool channels_;

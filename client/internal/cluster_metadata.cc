@@ -1,8 +1,11 @@
 #include "client/internal/cluster_metadata.h"
 
+#include <set>
+
 namespace sillok::client {
 
-void ClusterMetadata::Update(const v1::MetadataResponse& response) {
+void ClusterMetadata::Update(const v1::MetadataResponse& response,
+                             bool all_topics) {
   brokers_.clear();
   for (const v1::BrokerAddress& broker : response.brokers()) {
     brokers_[broker.broker_id()] = {
@@ -11,6 +14,16 @@ void ClusterMetadata::Update(const v1::MetadataResponse& response) {
   }
   controller_id_ = response.controller_id();
   cluster_id_ = response.cluster_id();
+  if (all_topics) {
+    std::set<std::string> named;
+    for (const v1::TopicMetadata& answer : response.topics()) {
+      named.insert(answer.name());
+    }
+    for (auto& [name, topic] : topics_) {
+      if (named.count(name) != 0) continue;
+      topic.error = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+    }
+  }
   for (const v1::TopicMetadata& answer : response.topics()) {
     Topic& topic = topics_[answer.name()];
     topic.error = FromProto(answer.error_code());
@@ -18,6 +31,7 @@ void ClusterMetadata::Update(const v1::MetadataResponse& response) {
     if (topic.error != ErrorCode::NONE) continue;
     bool renewed = topic.topic_id != answer.topic_id();
     topic.topic_id = answer.topic_id();
+    topic.internal = answer.internal();
     if (renewed) topic.partitions.clear();
     for (const v1::PartitionMetadata& part : answer.partitions()) {
       if (part.partition() < 0 || part.partition() >= 1'000'000) continue;

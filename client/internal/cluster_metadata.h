@@ -29,13 +29,14 @@ class ClusterMetadata {
     ErrorCode error = ErrorCode::NONE;
     std::string error_message;
     std::string topic_id;
+    bool internal = false;
     std::vector<PartitionLeader> partitions;  // by number
   };
 
   // Takes over an answer. Brokers are replaced; topics not in the answer stay as
-  // they were. A partition's leader never goes back to an older epoch (a broker
+  // they were, unless it was to name all: then they are no more. A partition's leader never goes back to an older epoch (a broker
   // may answer from the past), except when the topic was made anew.
-  void Update(const v1::MetadataResponse& response);
+  void Update(const v1::MetadataResponse& response, bool all_topics = false);
 
   const Broker* FindBroker(int32_t id) const;
   const std::map<int32_t, Broker>& brokers() const { return brokers_; }

@@ -1,16 +1,17 @@
 // ConsumerEngine: the background half of a consumer. One loop thread that fetches,
 // keeps the group membership and talks to the coordinator; the application's half
 // (client/consumer.cc) takes what it leaves in ConsumerShared.
+//
+// Here: what to do next, positions, fetches. The membership is GroupDriver's, the
+// questions to leaders are LeaderCalls', those to the coordinator
+// CoordinatorClient's.
 #ifndef SILLOK_CLIENT_INTERNAL_CONSUMER_ENGINE_H_
 #define SILLOK_CLIENT_INTERNAL_CONSUMER_ENGINE_H_
 
-#include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <string>
 #include <vector>
@@ -18,30 +19,13 @@
 #include "absl/status/status.h"
 #include "client/consumer.h"
 #include "client/internal/cluster_client.h"
-#include "client/internal/fetch_positions.h"
+#include "client/internal/consumer_shared.h"
 #include "client/internal/fetcher.h"
-#include "client/internal/group_member.h"
+#include "client/internal/group_driver.h"
+#include "client/internal/leader_calls.h"
 #include "client/internal/loop.h"
 
 namespace sillok::client {
-
-// What both halves see, under one mutex that is held for short steps only.
-struct ConsumerShared {
-  explicit ConsumerShared(const FetchPositionsOptions& options)
-      : positions(options) {}
-
-  std::mutex mutex;
-  std::condition_variable changed;  // anything below
-  FetchPositions positions;
-  std::deque<GroupMember::Event> events;
-  absl::Status error;    // for the next Poll, which takes it
-  absl::Status failure;  // of the group membership; stays
-  absl::Status problem;  // being retried
-  std::deque<std::function<void()>> callbacks;  // to run inside Poll
-  std::string member_id;
-  ConsumerStats stats;
-  bool wakeup = false;
-};
 
 class ConsumerEngine {
  public:
@@ -51,16 +35,18 @@ class ConsumerEngine {
   // Any thread; each takes effect in the background. Callbacks run on the loop
   // thread.
   void Subscribe(std::vector<std::string> topics);
+  void SubscribePattern(std::shared_ptr<const re2::RE2> pattern);
   // Returns when it has taken effect: no event of the old subscription follows.
   void Unsubscribe();
+  void EnforceRebalance(std::string reason);
   // The topics to know leaders of, outside a subscription.
   void SetTopics(std::set<std::string> topics);
   // The positions changed, or memory became free: look for something to do.
   void Poke();
   void OnPoll();
   void OnReleased();
-  void Commit(PartitionOffsets offsets, int64_t timeout_ms,
-              std::function<void(const absl::Status&)> done);
+  using Done = std::function<void(const absl::Status&)>;
+  void Commit(PartitionOffsets offsets, int64_t timeout_ms, Done done);
   using OffsetsCallback =
       std::function<void(const absl::Status&, PartitionOffsets)>;
   void FetchCommitted(std::vector<TopicPartition> partitions,
@@ -74,60 +60,45 @@ class ConsumerEngine {
   void Stop(int64_t timeout_ms);
 
  private:
-  using Done = std::function<void(const absl::Status&)>;
-  using LookupDone = std::function<void(
-      std::map<TopicPartition, std::pair<ErrorCode, OffsetAndTimestamp>>)>;
-
   // Loop thread.
   void Work();
-  void RunGroup();
-  void RunOffsets();
-  void RunFetches();
   void ArmTimer();
-  void Do(GroupMember::Step step);
-  void PublishEvents();
   void UpdateTopics();
   void OnMetadata();
   void SetProblem(const absl::Status& problem);
-  void FindCoordinator();
-  void OnCoordinatorLost();
-  std::map<std::string, int> Counts(const std::set<std::string>& topics) const;
-  bool HaveAnswerFor(const std::set<std::string>& topics) const;
+
+  void FindPositions();
+  void TakeCommitted(const std::vector<TopicPartition>& asked,
+                     const absl::Status& status,
+                     const PartitionOffsets& offsets);
+  void ResetPositions(const std::map<TopicPartition, int64_t>& lookups);
+  void ValidatePositions(const std::vector<FetchPositions::Validation>& asked);
+
   Fetcher* FetcherOf(int32_t broker_id);
+  void RunFetches();
   void OnFetchResults(std::vector<Fetcher::Result> results,
                       const absl::Status& status);
 
   // Tries `attempt` until it succeeds, fails for good or time is up.
   void Retry(int64_t deadline_ms, std::function<void(Done)> attempt, Done done);
-  void CommitOnce(const PartitionOffsets& offsets, Done done);
-  void FetchCommittedOnce(const std::vector<TopicPartition>& partitions,
-                          OffsetsCallback done);
-  void LookupOnce(const std::map<TopicPartition, int64_t>& times,
-                  LookupDone done);
 
   const ConsumerConfig config_;
   ConsumerShared* const shared_;
-  GroupMember member_;
-  std::set<std::string> topics_;        // by Assign or Subscribe
+  std::set<std::string> topics_;        // by Assign
   std::set<std::string> extra_topics_;  // asked about otherwise
-  int32_t coordinator_ = -1;
-  bool finding_ = false;
-  int64_t find_not_before_ms_ = 0;
   bool committed_out_ = false;
   int64_t committed_not_before_ms_ = 0;
   bool lookup_out_ = false;
-  // The leader's question for partition counts, until metadata has an answer
-  // newer than this.
-  bool counts_wanted_ = false;
-  uint64_t counts_after_ = 0;
+  bool validation_out_ = false;
   std::map<int32_t, std::unique_ptr<Fetcher>> fetchers_;
   bool timer_armed_ = false;
   Loop::TimerId timer_{};
   bool working_ = false;
   bool work_again_ = false;
-  bool leave_out_ = false;
 
   std::unique_ptr<ClusterClient> cluster_;
+  std::unique_ptr<GroupDriver> group_;
+  std::unique_ptr<LeaderCalls> leaders_;
   Loop loop_;
 };
 

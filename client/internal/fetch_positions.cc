@@ -65,6 +65,16 @@ void FetchPositions::DropChunks(const TopicPartition& id,
   partition->queued_bytes = 0;
 }
 
+// `epoch`: of the record before it; -1 = not known.
+void FetchPositions::SetPosition(Partition* partition, int64_t offset,
+                                 int32_t epoch) {
+  partition->phase = kReady;
+  partition->not_before_ms = 0;
+  partition->position = partition->fetch_position = offset;
+  partition->consumed_epoch = partition->fetched_epoch = epoch;
+  partition->checked_epoch = -1;
+}
+
 bool FetchPositions::Seek(const TopicPartition& id, int64_t offset) {
   Partition* partition = Find(id);
   if (partition == nullptr) return false;
@@ -72,10 +82,8 @@ bool FetchPositions::Seek(const TopicPartition& id, int64_t offset) {
   partition->version = next_version_++;
   partition->in_flight = false;
   partition->not_before_ms = 0;
-  partition->consumed_epoch = -1;
   if (offset >= 0) {
-    partition->phase = kReady;
-    partition->position = partition->fetch_position = offset;
+    SetPosition(partition, offset, -1);
   } else {
     partition->phase = kNeedLookup;
     partition->lookup_timestamp = offset;
@@ -91,8 +99,25 @@ void FetchPositions::SetPaused(const TopicPartition& id, bool paused) {
 std::optional<int64_t> FetchPositions::Position(
     const TopicPartition& id) const {
   const Partition* partition = Find(id);
-  if (partition == nullptr || partition->phase != kReady) return std::nullopt;
+  if (partition == nullptr || !HasPosition(*partition)) return std::nullopt;
   return partition->position;
+}
+
+std::vector<TopicPartition> FetchPositions::Paused() const {
+  std::vector<TopicPartition> ids;
+  for (const auto& [id, partition] : partitions_) {
+    if (partition.paused) ids.push_back(id);
+  }
+  return ids;
+}
+
+std::optional<int64_t> FetchPositions::Lag(const TopicPartition& id) const {
+  const Partition* partition = Find(id);
+  if (partition == nullptr || !HasPosition(*partition) ||
+      partition->end_offset < 0) {
+    return std::nullopt;
+  }
+  return std::max<int64_t>(partition->end_offset - partition->position, 0);
 }
 
 std::optional<int64_t> FetchPositions::HighWatermark(
@@ -107,7 +132,7 @@ std::optional<int64_t> FetchPositions::HighWatermark(
 PartitionOffsets FetchPositions::Consumed() const {
   PartitionOffsets offsets;
   for (const auto& [id, partition] : partitions_) {
-    if (partition.phase != kReady) continue;
+    if (!HasPosition(partition)) continue;
     offsets[id] = {partition.position, partition.consumed_epoch, ""};
   }
   return offsets;
@@ -117,6 +142,12 @@ bool FetchPositions::Wanted(const FetchedChunk& chunk) const {
   const Partition* partition = Find(chunk.id);
   return partition != nullptr && partition->version == chunk.version &&
          !partition->paused;
+}
+
+bool FetchPositions::HasChunk() const {
+  return std::any_of(chunks_.begin(), chunks_.end(), [this](const auto& chunk) {
+    return !Find(chunk->id)->paused;
+  });
 }
 
 std::optional<FetchPositions::Taken> FetchPositions::TakeChunk() {
@@ -167,9 +198,7 @@ void FetchPositions::OnCommitted(const TopicPartition& id, int64_t offset,
     Reset(id, partition, "no committed offset");
     return;
   }
-  partition->phase = kReady;
-  partition->position = partition->fetch_position = offset;
-  partition->consumed_epoch = epoch;
+  SetPosition(partition, offset, epoch);
 }
 
 std::map<TopicPartition, int64_t> FetchPositions::NeedLookup(
@@ -184,16 +213,15 @@ std::map<TopicPartition, int64_t> FetchPositions::NeedLookup(
 }
 
 void FetchPositions::OnLookup(const TopicPartition& id, ErrorCode code,
-                              int64_t offset, int64_t now_ms) {
+                              int64_t offset, int32_t leader_epoch,
+                              int64_t now_ms) {
   Partition* partition = Find(id);
   if (partition == nullptr || partition->phase != kNeedLookup) return;
   if (code != ErrorCode::NONE || offset < 0) {
     partition->not_before_ms = now_ms + options_.retry_backoff_ms;
     return;
   }
-  partition->phase = kReady;
-  partition->not_before_ms = 0;
-  partition->position = partition->fetch_position = offset;
+  SetPosition(partition, offset, leader_epoch);
 }
 
 std::map<int32_t, std::vector<FetchPositions::Fetch>>
@@ -217,6 +245,7 @@ FetchPositions::TakeFetches(const ClusterMetadata& metadata, int64_t now_ms,
       *needs_metadata = true;
       continue;
     }
+    if (!FitsLeader(leader, &partition)) continue;
     if (busy(leader.broker_id)) continue;
     partition.in_flight = true;
     fetches[leader.broker_id].push_back(
@@ -240,9 +269,16 @@ absl::Status FetchPositions::OnFetched(const Fetch& fetch,
   }
   partition->in_flight = false;
   if (outcome.code == ErrorCode::NONE) {
-    partition->high_watermark = outcome.high_watermark;
+    // Not all of a request may have been answered.
+    if (outcome.high_watermark >= 0) {
+      partition->high_watermark = outcome.high_watermark;
+      partition->end_offset = options_.read_committed
+                                  ? outcome.last_stable_offset
+                                  : outcome.high_watermark;
+    }
     if (outcome.chunk != nullptr) {
       partition->fetch_position = outcome.chunk->next_offset;
+      partition->fetched_epoch = outcome.chunk->last_epoch;
       auto size = static_cast<int64_t>(outcome.chunk->batches.size());
       partition->queued_bytes += size;
       buffered_bytes_ += size;

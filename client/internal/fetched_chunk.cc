@@ -34,6 +34,7 @@ std::shared_ptr<FetchedChunk> MakeChunk(const TopicPartition& id,
   while (size_t next = WholeBatch(all.substr(size), &header, status)) {
     size += next;
     chunk->next_offset = header.next_offset().value();
+    chunk->last_epoch = header.partition_leader_epoch;
   }
   if (size == 0) return nullptr;
   // Damage behind good batches shows at the next fetch.

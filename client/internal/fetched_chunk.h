@@ -25,6 +25,7 @@ struct FetchedChunk {
   TopicPartition id;
   uint64_t version = 0;  // of the partition's position it was fetched for
   int64_t next_offset = 0;  // after its last whole batch
+  int32_t last_epoch = -1;  // leader epoch of that batch
   // Whole batches; cut-short ones at the end are left out.
   std::string_view batches;
   // (producer, first offset) of aborted transactions, for read_committed.

@@ -131,6 +131,7 @@ void Fetcher::OnMessage(Lane* lane, Bytes message) {
     result.outcome.code = FromProto(answer.error_code());
     result.outcome.message = answer.error_message();
     result.outcome.high_watermark = answer.high_watermark();
+    result.outcome.last_stable_offset = answer.last_stable_offset();
     Bytes& data = batches[static_cast<size_t>(i)];
     if (result.outcome.code == ErrorCode::NONE && !data.empty()) {
       absl::Status status;

@@ -30,15 +30,22 @@ GroupMember::GroupMember(const GroupMemberOptions& options,
 // ---- the application
 
 void GroupMember::Subscribe(std::vector<std::string> topics, int64_t now_ms) {
+  OnPoll(now_ms);
+  ChangeTopics(std::move(topics), now_ms);
+}
+
+void GroupMember::ChangeTopics(std::vector<std::string> topics,
+                               int64_t now_ms) {
+  if (state_ == kIdle || state_ == kFailed) last_poll_ms_ = now_ms;
   std::sort(topics.begin(), topics.end());
   topics.erase(std::unique(topics.begin(), topics.end()), topics.end());
   bool same = topics == topics_ && state_ != kIdle && state_ != kFailed;
   topics_ = std::move(topics);
-  last_poll_ms_ = now_ms;
   if (same) return;
   failure_ = absl::OkStatus();
   if (state_ == kFailed) state_ = kIdle;
-  if (state_ != kReleasing) Rejoin("the subscription changed");
+  if (state_ == kReleasing || state_ == kExpelled) return;  // later
+  Rejoin("the subscription changed");
 }
 
 void GroupMember::Unsubscribe() {

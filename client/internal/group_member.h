@@ -93,6 +93,9 @@ class GroupMember {
 
   // --- inputs
   void Subscribe(std::vector<std::string> topics, int64_t now_ms);
+  // The same without being a call of the application (a pattern matches other
+  // topics now).
+  void ChangeTopics(std::vector<std::string> topics, int64_t now_ms);
   // Leaves; partitions are simply dropped. Static members stay in the group until
   // their session ends.
   void Unsubscribe();

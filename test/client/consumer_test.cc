@@ -321,6 +321,121 @@ TEST(ConsumerTest, OffsetsForTimesAndPartitions) {
   EXPECT_EQ(offsets.at({"t", 0}).offset, 0);
 }
 
+TEST(ConsumerTest, ALogThatAnElectionCutIsReadFromWhereItParted) {
+  FakeCluster cluster(2);
+  cluster.AddTopic("t", 1);
+  cluster.Append({"t", 0}, Numbers(0, 5));
+  cluster.Append({"t", 0}, Numbers(5, 10));
+  ConsumerConfig config = Config(cluster);
+  config.auto_offset_reset = OffsetReset::kNone;
+  auto strict = Consumer::Create(config).value();
+  ASSERT_TRUE(strict->Assign({{"t", 0}}).ok());
+  ASSERT_TRUE(strict->Seek({"t", 0}, 0).ok());
+  auto lenient = Consumer::Create(Config(cluster)).value();
+  ASSERT_TRUE(lenient->Assign({{"t", 0}}).ok());
+  EXPECT_EQ(Take(strict.get(), 10), Numbers(0, 10));
+  EXPECT_EQ(Take(lenient.get(), 10), Numbers(0, 10));
+  cluster.ElectUnclean({"t", 0}, 2, 5);
+  cluster.Append({"t", 0}, Numbers(100, 110));
+  EXPECT_EQ(Take(lenient.get(), 10), Numbers(100, 110));
+  EXPECT_EQ(lenient->Stats().truncations, 1u);
+  absl::StatusOr<ConsumerRecords> records = ConsumerRecords();
+  ASSERT_TRUE(PollUntil(strict.get(), [&] {
+    records = strict->Poll(absl::Milliseconds(20));
+    return !records.ok();
+  }));
+  EXPECT_EQ(ErrorCodeOf(records.status()), ErrorCode::OFFSET_OUT_OF_RANGE);
+  ASSERT_TRUE(strict->Seek({"t", 0}, 5).ok());
+  EXPECT_EQ(Take(strict.get(), 10), Numbers(100, 110));
+}
+
+TEST(ConsumerTest, CooperativeMembersKeepWhatStaysWithThem) {
+  FakeCluster cluster(1);
+  cluster.AddTopic("t", 4);
+  ConsumerConfig config = GroupConfig(cluster);
+  config.assignors = {"cooperative-sticky"};
+  Recorder mine;
+  Recorder theirs;
+  auto a = Consumer::Create(config).value();
+  ASSERT_TRUE(a->Subscribe({"t"}, &mine).ok());
+  ASSERT_TRUE(PollUntil(a.get(), [&] { return a->Assignment().size() == 4; }));
+  auto b = Consumer::Create(config).value();
+  ASSERT_TRUE(b->Subscribe({"t"}, &theirs).ok());
+  ASSERT_TRUE(PollUntil(a.get(), [&] {
+    (void)b->Poll(absl::Milliseconds(20));
+    return a->Assignment().size() == 2 && b->Assignment().size() == 2;
+  }));
+  ASSERT_TRUE(b->Close(absl::Seconds(10)).ok());
+  ASSERT_TRUE(PollUntil(a.get(), [&] { return a->Assignment().size() == 4; }));
+  // Each rebalance ends with an assignment of what is new, maybe nothing.
+  std::erase(mine.log, "assigned 0");
+  std::erase(theirs.log, "assigned 0");
+  EXPECT_EQ(mine.log, (std::vector<std::string>{"assigned 4", "revoked 2",
+                                                "assigned 2"}));
+  EXPECT_EQ(theirs.log, (std::vector<std::string>{"assigned 2"}));
+}
+
+TEST(ConsumerTest, APatternFollowsTheTopicsThatMatchIt) {
+  FakeCluster cluster(1);
+  cluster.AddTopic("orders-eu", 1);
+  cluster.AddTopic("orders", 1);
+  ConsumerConfig config = GroupConfig(cluster);
+  config.metadata_max_age_ms = 50;
+  auto consumer = Consumer::Create(config).value();
+  EXPECT_EQ(ErrorCodeOf(consumer->SubscribePattern("orders-(")),
+            ErrorCode::INVALID_REGULAR_EXPRESSION);
+  ASSERT_TRUE(consumer->SubscribePattern("orders-.*").ok());
+  ASSERT_TRUE(PollUntil(consumer.get(),
+                        [&] { return consumer->Assignment().size() == 1; }));
+  EXPECT_EQ(consumer->Assignment()[0].topic, "orders-eu");
+  cluster.AddTopic("orders-us", 1);
+  EXPECT_TRUE(PollUntil(consumer.get(),
+                        [&] { return consumer->Assignment().size() == 2; }));
+}
+
+TEST(ConsumerTest, LagAndPauseAreTold) {
+  FakeCluster cluster(1);
+  cluster.AddTopic("t", 2);
+  cluster.Append({"t", 0}, Numbers(0, 30));
+  cluster.Append({"t", 1}, Numbers(0, 5));
+  ConsumerConfig config = Config(cluster);
+  config.max_poll_records = 5;
+  auto consumer = Consumer::Create(config).value();
+  ASSERT_TRUE(consumer->Assign({{"t", 0}, {"t", 1}}).ok());
+  consumer->Pause({{"t", 1}});
+  EXPECT_EQ(consumer->Paused(), (std::vector<TopicPartition>{{"t", 1}}));
+  EXPECT_EQ(Take(consumer.get(), 5), Numbers(0, 5));
+  EXPECT_EQ(consumer->CurrentLag({"t", 0}), 25);
+  EXPECT_EQ(consumer->Stats().records_lag_max, 25);
+  EXPECT_EQ(Take(consumer.get(), 25), Numbers(5, 30));
+  EXPECT_EQ(consumer->Stats().records_lag.at({"t", 0}), 0);
+}
+
+TEST(ConsumerTest, APollThatIsTooLateLosesThePartitionsAndJoinsAgain) {
+  FakeCluster cluster(1);
+  cluster.AddTopic("t", 2);
+  ConsumerConfig config = GroupConfig(cluster);
+  config.max_poll_interval_ms = 150;
+  Recorder listener;
+  auto consumer = Consumer::Create(config).value();
+  ASSERT_TRUE(consumer->Subscribe({"t"}, &listener).ok());
+  ASSERT_TRUE(PollUntil(consumer.get(),
+                        [&] { return consumer->Assignment().size() == 2; }));
+  absl::Time end = absl::Now() + absl::Seconds(30);
+  while (cluster.Members("g") != 0 && absl::Now() < end) {
+    std::this_thread::yield();  // an application that is busy elsewhere
+  }
+  ASSERT_EQ(cluster.Members("g"), 0);
+  EXPECT_NE(std::string(consumer->LastProblem().message())
+                .find("max.poll.interval.ms=150"),
+            std::string::npos)
+      << consumer->LastProblem();
+  ASSERT_TRUE(
+      PollUntil(consumer.get(), [&] { return listener.log.size() == 3; }));
+  EXPECT_EQ(listener.log, (std::vector<std::string>{"assigned 2", "lost 2",
+                                                    "assigned 2"}));
+}
+
 TEST(ConsumerTest, AnUnreachableClusterIsToldAndPollStaysQuiet) {
   ConsumerConfig config;
   config.bootstrap_servers = {"127.0.0.1:1"};

@@ -193,6 +193,32 @@ class FakeCluster::Impl::Service final : public v1::Broker::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status OffsetsForLeaderEpoch(
+      Context*, const v1::OffsetsForLeaderEpochRequest* request,
+      v1::OffsetsForLeaderEpochResponse* response) override {
+    Lock lock(impl_.mutex);
+    for (const v1::PartitionLeaderEpoch& asked : request->partitions()) {
+      v1::PartitionEpochEnd* answer = response->add_partitions();
+      answer->set_topic(asked.topic());
+      answer->set_partition(asked.partition());
+      answer->set_leader_epoch(-1);
+      answer->set_end_offset(-1);
+      FakePartition* partition =
+          impl_.Find({asked.topic(), asked.partition()});
+      if (partition == nullptr || partition->leader != id_) {
+        answer->set_error_code(v1::NOT_LEADER_OR_FOLLOWER);
+        continue;
+      }
+      for (const std::string& batch : partition->batches) {
+        auto header = record::ParseBatchHeader(batch.data());
+        if (header.partition_leader_epoch > asked.leader_epoch()) break;
+        answer->set_leader_epoch(header.partition_leader_epoch);
+        answer->set_end_offset(header.next_offset().value());
+      }
+    }
+    return grpc::Status::OK;
+  }
+
   grpc::Status FindCoordinator(Context*, const v1::FindCoordinatorRequest*,
                                v1::FindCoordinatorResponse* response) override {
     Lock lock(impl_.mutex);
@@ -816,6 +842,20 @@ void FakeCluster::FailGroup(const std::string& group, ErrorCode code,
 void FakeCluster::Corrupt(const TopicPartition& partition) {
   Lock lock(impl_->mutex);
   impl_->Find(partition)->batches.back().back() ^= 1;
+}
+
+void FakeCluster::ElectUnclean(const TopicPartition& partition, int broker,
+                               int64_t end) {
+  Lock lock(impl_->mutex);
+  FakePartition* found = impl_->Find(partition);
+  while (!found->batches.empty() && found->end > end) {
+    found->end =
+        record::ParseBatchHeader(found->batches.back().data()).base_offset;
+    found->batches.pop_back();
+  }
+  found->leader = broker;
+  ++found->epoch;
+  impl_->changed.notify_all();
 }
 
 void FakeCluster::TrimTo(const TopicPartition& partition, int64_t offset) {

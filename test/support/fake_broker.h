@@ -51,6 +51,10 @@ class FakeCluster {
   // Moves the log's start up, as retention does.
   void TrimTo(const TopicPartition& partition, int64_t offset);
 
+  // The broker leads now, with a log that ends at `end`: a batch that goes
+  // further is lost.
+  void ElectUnclean(const TopicPartition& partition, int broker, int64_t end);
+
   // No connection is accepted until Start.
   void StopBroker(int broker);
   void StartBroker(int broker);

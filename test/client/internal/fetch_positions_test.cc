@@ -93,9 +93,9 @@ TEST(FetchPositionsTest, WithoutAGroupThePositionIsLookedUpFirst) {
   s.positions.Assign({kPart});
   EXPECT_TRUE(s.Take().empty());
   EXPECT_EQ(s.positions.NeedLookup(0).at(kPart), kEarliestTimestamp);
-  s.positions.OnLookup(kPart, ErrorCode::NOT_LEADER_OR_FOLLOWER, -1, 0);
+  s.positions.OnLookup(kPart, ErrorCode::NOT_LEADER_OR_FOLLOWER, -1, -1, 0);
   EXPECT_TRUE(s.positions.NeedLookup(0).empty()) << "backoff";
-  s.positions.OnLookup(kPart, ErrorCode::NONE, 40, 0);
+  s.positions.OnLookup(kPart, ErrorCode::NONE, 40, -1, 0);
   EXPECT_EQ(s.positions.Position(kPart), 40);
   EXPECT_EQ(s.Take().at(0).offset, 40);
 }
@@ -309,6 +309,147 @@ TEST(ClusterMetadataTest, LeadersNeverGoBackToAnOlderEpoch) {
   topic->set_topic_id("made anew");
   metadata.Update(stale);
   EXPECT_EQ(metadata.Leader(kPart).broker_id, 9);
+}
+
+// Both partitions stand at 10, read up to there in epoch 5; now another leads.
+class NewLeader : public Scene {
+ public:
+  explicit NewLeader(OffsetReset reset) : Scene(Reset(reset, true)) {
+    positions.Assign({kPart});
+    positions.OnCommitted(kPart, 10, 5);
+    Lead(6);
+  }
+  void Lead(int32_t epoch) {
+    v1::MetadataResponse response;
+    auto* broker = response.add_brokers();
+    broker->set_broker_id(1);
+    auto* topic = response.add_topics();
+    topic->set_name("t");
+    topic->set_topic_id("id");
+    auto* part = topic->add_partitions();
+    part->set_leader_id(1);
+    part->set_leader_epoch(epoch);
+    metadata.Update(response);
+  }
+  // The one partition that is to be validated.
+  FetchPositions::Validation Asked() {
+    EXPECT_TRUE(Take().empty()) << "not before it is validated";
+    auto asked = positions.NeedValidation(now);
+    EXPECT_EQ(asked.size(), 1u);
+    return asked.empty() ? FetchPositions::Validation{} : asked[0];
+  }
+};
+
+TEST(PositionValidationTest, APositionThatFitsTheNewLeaderIsReadOn) {
+  NewLeader s(OffsetReset::kEarliest);
+  auto asked = s.Asked();
+  EXPECT_EQ(asked.epoch, 5);
+  EXPECT_EQ(s.positions.Position(kPart), 10) << "it has one all the time";
+  EXPECT_TRUE(s.positions.OnEpochEnd(asked, {ErrorCode::NONE, 5, 10}, 0).ok());
+  EXPECT_EQ(s.Take().at(0).offset, 10);
+  EXPECT_EQ(s.positions.truncations(), 0u);
+}
+
+TEST(PositionValidationTest, ALogThatWasCutIsReadFromWhereItParted) {
+  NewLeader s(OffsetReset::kLatest);
+  auto asked = s.Asked();
+  EXPECT_TRUE(s.positions.OnEpochEnd(asked, {ErrorCode::NONE, 4, 7}, 0).ok());
+  EXPECT_EQ(s.positions.Position(kPart), 7);
+  EXPECT_EQ(s.positions.Consumed().at(kPart).leader_epoch, 4);
+  EXPECT_EQ(s.positions.truncations(), 1u);
+  // The epoch of what is before 7 is known, and the leader has it.
+  auto again = s.Asked();
+  EXPECT_EQ(again.epoch, 4);
+  EXPECT_TRUE(s.positions.OnEpochEnd(again, {ErrorCode::NONE, 4, 7}, 0).ok());
+  EXPECT_EQ(s.Take().at(0).offset, 7);
+}
+
+TEST(PositionValidationTest, WithoutAResetRuleACutLogIsAnError) {
+  NewLeader s(OffsetReset::kNone);
+  auto asked = s.Asked();
+  EXPECT_TRUE(s.positions.OnEpochEnd(asked, {ErrorCode::NONE, 4, 7}, 0).ok());
+  absl::Status stuck = s.positions.Stuck();
+  EXPECT_EQ(ErrorCodeOf(stuck), ErrorCode::OFFSET_OUT_OF_RANGE);
+  EXPECT_NE(std::string(stuck.message()).find("from offset 7 on"),
+            std::string::npos)
+      << stuck;
+  EXPECT_TRUE(s.Take().empty());
+  s.positions.Seek(kPart, 7);
+  EXPECT_TRUE(s.positions.Stuck().ok());
+  EXPECT_EQ(s.Take().at(0).offset, 7);
+}
+
+TEST(PositionValidationTest, ALeaderThatKnowsNoEpochLeavesTheResetRule) {
+  NewLeader s(OffsetReset::kEarliest);
+  auto asked = s.Asked();
+  EXPECT_TRUE(s.positions.OnEpochEnd(asked, {ErrorCode::NONE, -1, -1}, 0).ok());
+  EXPECT_EQ(s.positions.NeedLookup(0).at(kPart), kEarliestTimestamp);
+}
+
+TEST(PositionValidationTest, TroubleIsTriedAgainAndOldBrokersAreTrusted) {
+  NewLeader s(OffsetReset::kEarliest);
+  auto asked = s.Asked();
+  EXPECT_TRUE(
+      s.positions
+          .OnEpochEnd(asked, {ErrorCode::NOT_LEADER_OR_FOLLOWER, -1, -1}, 0)
+          .ok());
+  EXPECT_TRUE(s.positions.NeedValidation(0).empty()) << "backoff";
+  s.now = 1'000;
+  EXPECT_EQ(s.positions.NeedValidation(s.now).size(), 1u);
+  EXPECT_FALSE(
+      s.positions
+          .OnEpochEnd(asked, {ErrorCode::TOPIC_AUTHORIZATION_FAILED, -1, -1}, 0)
+          .ok());
+  EXPECT_TRUE(
+      s.positions.OnEpochEnd(asked, {ErrorCode::UNSUPPORTED_VERSION, -1, -1}, 0)
+          .ok());
+  EXPECT_EQ(s.Take().size(), 1u);
+}
+
+TEST(PositionValidationTest, ASeekMeanwhileMakesTheAnswerVoid) {
+  NewLeader s(OffsetReset::kEarliest);
+  auto asked = s.Asked();
+  s.positions.Seek(kPart, 50);
+  EXPECT_TRUE(s.positions.OnEpochEnd(asked, {ErrorCode::NONE, 4, 7}, 0).ok());
+  EXPECT_EQ(s.positions.Position(kPart), 50);
+  EXPECT_EQ(s.Take().at(0).offset, 50) << "no epoch is known, none is asked";
+}
+
+TEST(PositionValidationTest, WhatWaitsUnreadIsFetchedAgainWhenTheLogWasCut) {
+  NewLeader s(OffsetReset::kEarliest);
+  (void)s.positions.OnEpochEnd(s.Asked(), {ErrorCode::NONE, 5, 10}, 0);
+  // 10..12 come in, of epoch 5, and wait; then somebody else leads, with 11.
+  ASSERT_TRUE(s.Answer(s.Take().at(0), ErrorCode::NONE,
+                       Batch(10, {"a", "b", "c"}))
+                  .ok());
+  s.Lead(7);
+  auto asked = s.Asked();
+  EXPECT_EQ(asked.epoch, 5);
+  EXPECT_TRUE(s.positions.OnEpochEnd(asked, {ErrorCode::NONE, 5, 11}, 0).ok());
+  EXPECT_FALSE(s.positions.HasChunk());
+  EXPECT_EQ(s.positions.Position(kPart), 10);
+  EXPECT_EQ(s.positions.truncations(), 0u) << "the application saw none of it";
+  (void)s.positions.OnEpochEnd(s.Asked(), {ErrorCode::NONE, 5, 11}, 0);
+  EXPECT_EQ(s.Take().at(0).offset, 10);
+}
+
+TEST(FetchPositionsTest, LagIsToTheEndOfWhatMayBeRead) {
+  FetchPositionsOptions options = Reset(OffsetReset::kEarliest, true);
+  options.read_committed = true;
+  Scene s(options);
+  s.positions.Assign({kPart});
+  EXPECT_FALSE(s.positions.Lag(kPart).has_value());
+  s.positions.OnCommitted(kPart, 30, -1);
+  EXPECT_FALSE(s.positions.Lag(kPart).has_value()) << "nothing fetched yet";
+  auto fetch = s.Take().at(0);
+  FetchPositions::FetchOutcome outcome;
+  outcome.high_watermark = 100;
+  outcome.last_stable_offset = 90;
+  ASSERT_TRUE(s.positions.OnFetched(fetch, std::move(outcome), 0).ok());
+  EXPECT_EQ(s.positions.Lag(kPart), 60);
+  EXPECT_EQ(s.positions.HighWatermark(kPart), 100);
+  s.positions.Seek(kPart, 95);
+  EXPECT_EQ(s.positions.Lag(kPart), 0);
 }
 
 }  // namespace
