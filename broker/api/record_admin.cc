@@ -15,6 +15,8 @@
 namespace sillok::api {
 namespace {
 
+constexpr int64_t kDefaultTimeoutMs = 30'000;
+
 // The answers of many partitions, from many strands, until the last is in.
 class Gathered {
  public:
@@ -66,6 +68,10 @@ std::string WhyNotDeleted(ErrorCode error, const Partition& partition,
       return fmt::format(
           "{} cannot be cut before {}: allowed is up to the high watermark {}",
           partition.id().ToString(), wanted, partition.high_watermark().value());
+    case ErrorCode::REQUEST_TIMED_OUT:
+      return fmt::format(
+          "{} is cut on its leader, but not yet known to be on every replica",
+          partition.id().ToString());
     default:
       return std::string(ErrorMessage(error));
   }
@@ -84,6 +90,8 @@ void DeleteRecords(const BrokerContext& context,
     result->set_low_watermark(-1);
   }
   if (request.partitions().empty()) return done(std::move(empty));
+  const int64_t timeout_ms =
+      request.timeout_ms() > 0 ? request.timeout_ms() : kDefaultTimeoutMs;
   auto answers = std::make_shared<Gathered>(std::move(empty), std::move(done));
   for (int i = 0; i < request.partitions_size(); ++i) {
     const v1::PartitionOffsetLimit& wanted = request.partitions(i);
@@ -112,7 +120,7 @@ void DeleteRecords(const BrokerContext& context,
                               ? found.partition->high_watermark()
                               : Offset(wanted.before_offset());
     found.partition->DeleteRecordsBefore(
-        before, [answers, i, partition = found.partition,
+        before, timeout_ms, [answers, i, partition = found.partition,
                  before](ErrorCode error, Offset start) {
           answers->Set(i, error,
                        WhyNotDeleted(error, *partition, before.value()),

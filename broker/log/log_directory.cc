@@ -544,4 +544,26 @@ absl::StatusOr<LogDirectory::Usage> LogDirectory::DiskUsage() const {
   return usage;
 }
 
+absl::Status LogDirectory::TryWrite() const {
+  constexpr int64_t kEnoughBytes = int64_t{1} << 30;
+  ASSIGN_OR_RETURN(const FileSystem::Space space,
+                   file_system_->DiskSpace(options_.path));
+  const int64_t wanted = std::min(kEnoughBytes, space.total_bytes / 20);
+  if (space.free_bytes < wanted) {
+    return absl::ResourceExhaustedError(
+        fmt::format("{}: {} bytes are free, {} are wanted", options_.path,
+                    space.free_bytes, wanted));
+  }
+  const std::string path = PathOf(".write-test");
+  const auto write = [&]() -> absl::Status {
+    ASSIGN_OR_RETURN(const std::shared_ptr<File> file,
+                     file_system_->Open(path, FileSystem::Mode::kCreate));
+    RETURN_IF_ERROR(file->WriteAt(0, std::string(1 << 20, '\0')));
+    return file->Sync();
+  };
+  const absl::Status written = write();
+  const absl::Status removed = file_system_->Remove(path);
+  return written.ok() ? removed : written;
+}
+
 }  // namespace sillok

@@ -110,6 +110,11 @@ class LogDirectory {
   // OK, or why nothing can be written here any more (offline directory).
   absl::Status failed() const;
 
+  // Whether the disk takes writes: writes, syncs and removes a file of a
+  // mebibyte, and wants as much room as a broker should have to go on with (a
+  // twentieth of the disk, or a gibibyte). Blocks.
+  absl::Status TryWrite() const;
+
   struct Usage {
     int64_t log_bytes = 0;  // of all logs
     int64_t total_bytes = 0;

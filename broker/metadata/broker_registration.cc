@@ -150,6 +150,7 @@ struct BrokerRegistration::Impl : std::enable_shared_from_this<Impl> {
            if (response.code() == v1::NO_NODE) return CreateZnode();
            if (response.code() != v1::OK) return RetryLater();
            if (response.stat().ephemeral_owner() == store->SessionId()) {
+             if (response.stat().czxid() == given_up) return TakeAway();
              return Done(response.stat());
            }
            WaitForOwner(response.stat().ephemeral_owner());
@@ -175,8 +176,25 @@ struct BrokerRegistration::Impl : std::enable_shared_from_this<Impl> {
     RetryLater();  // its watch may be faster
   }
 
+  void Renew() {
+    if (!running || !registered) return;
+    given_up = czxid;
+    Lost("it is to be renewed");
+    TakeAway();
+  }
+
+  void TakeAway() {
+    Call(DeleteRequest(path), [this](const v1::CoordResponse& response) {
+      if (response.code() != v1::OK && response.code() != v1::NO_NODE) {
+        return RetryLater();
+      }
+      Begin();
+    });
+  }
+
   void Done(const v1::Stat& stat) {
     waiting_for = 0;
+    czxid = stat.czxid();
     registered = true;
     LOG(INFO) << "registered broker=" << options.broker_id
               << " broker_epoch=" << stat.czxid()
@@ -246,6 +264,8 @@ struct BrokerRegistration::Impl : std::enable_shared_from_this<Impl> {
   bool registered = false;
   uint64_t number = 0;
   std::string cluster_id;
+  uint64_t czxid = 0;     // of the znode we registered with
+  uint64_t given_up = 0;  // czxid of a znode of ours that is to go
   uint64_t waiting_for = 0;  // session that has our znode; 0 = none
   int64_t waiting_since_ms = 0;
 };
@@ -271,6 +291,10 @@ void BrokerRegistration::Start() {
     impl->running = true;
     if (!impl->registered && impl->store->Connected()) impl->Begin();
   });
+}
+
+void BrokerRegistration::Renew() {
+  impl_->strand.Post([impl = impl_] { impl->Renew(); });
 }
 
 void BrokerRegistration::Stop(std::function<void()> done) {

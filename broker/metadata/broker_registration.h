@@ -65,6 +65,9 @@ class BrokerRegistration {
   BrokerRegistration& operator=(const BrokerRegistration&) = delete;
 
   void Start();
+  // Gives the registration up (`lost`) and registers anew under another epoch:
+  // to the cluster this broker went and came back. Nothing when not registered.
+  void Renew();
   // Takes the znode away (so that the controller acts at once) and does not
   // register again. `done` runs on the strand, also when the store is away.
   void Stop(std::function<void()> done);

@@ -66,6 +66,15 @@ bool LeaderState::OnReplicaFetch(const ReplicaFetch& fetch, int64_t now_ms) {
   return true;
 }
 
+Offset LeaderState::LowWatermark(Offset own_start) const {
+  Offset low = own_start;
+  for (BrokerId id : assignment_.isr) {
+    const auto found = followers_.find(id);
+    if (found != followers_.end()) low = std::min(low, found->second.log_start);
+  }
+  return low;
+}
+
 void LeaderState::CheckLag(int64_t now_ms) {
   if (pending_.has_value()) {
     // The controller's news should have come long ago; ask once more.

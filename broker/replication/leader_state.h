@@ -117,6 +117,10 @@ class LeaderState {
   std::optional<AlterIsr> TakeAlterIsr();
 
   Offset high_watermark() const { return high_watermark_; }
+  // Everything below is deleted on the leader, whose log begins at
+  // `own_start`, and on every member of the committed ISR; kNoOffset while a
+  // member has not been heard of.
+  Offset LowWatermark(Offset own_start) const;
   Offset epoch_start() const { return epoch_start_; }
   Offset log_end() const { return log_end_; }
   const PartitionAssignment& assignment() const { return assignment_; }

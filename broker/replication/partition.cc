@@ -62,11 +62,12 @@ void Partition::CancelWait(WaitId id) {
 }
 
 void Partition::DeleteRecordsBefore(
-    Offset offset, std::function<void(ErrorCode, Offset)> done) {
-  impl_->strand().Dispatch(
-      [self = shared_from_this(), offset, done = std::move(done)]() mutable {
-        self->impl_->DeleteRecordsBefore(offset, std::move(done));
-      });
+    Offset offset, int64_t timeout_ms,
+    std::function<void(ErrorCode, Offset)> done) {
+  impl_->strand().Dispatch([self = shared_from_this(), offset, timeout_ms,
+                            done = std::move(done)]() mutable {
+    self->impl_->DeleteRecordsBefore(offset, timeout_ms, std::move(done));
+  });
 }
 
 void Partition::ApplyState(const PartitionAssignment& state,
@@ -88,6 +89,11 @@ void Partition::SetLogOptions(const LogOptions& options) {
   impl_->strand().Dispatch([self = shared_from_this(), options] {
     self->impl_->SetLogOptions(options);
   });
+}
+
+void Partition::ForgetWriteTrouble() {
+  impl_->strand().Dispatch(
+      [self = shared_from_this()] { self->impl_->ForgetWriteTrouble(); });
 }
 
 void Partition::Stop(std::function<void()> done) {
@@ -364,7 +370,7 @@ void Impl::OnTenureChange(ReplicaState::Change change) {
     environment_.on_role_change(Self(), state_.role(), state_.leader_epoch());
   }
   for (OffsetWaiters* waiters :
-       {&on_high_watermark_, &on_last_stable_, &on_log_end_}) {
+       {&on_high_watermark_, &on_last_stable_, &on_log_end_, &cut_}) {
     for (OffsetWaiters::Wake& wake : waiters->TakeAll()) {
       wake(WakeReason::kRoleChanged);
     }
@@ -622,6 +628,7 @@ void Impl::WakeReached() {
       {&on_log_end_, picture->log->end_offset()},
       {&on_high_watermark_, picture->high_watermark},
       {&on_last_stable_, picture->last_stable_offset},
+      {&cut_, LowWatermark()},
   };
   for (const auto& [waiters, bound] : bounds) {
     if (waiters->empty()) continue;
@@ -631,11 +638,17 @@ void Impl::WakeReached() {
   }
 }
 
+Offset Impl::LowWatermark() const {
+  const LeaderState* leader = state_.leader();
+  return leader == nullptr ? kNoOffset
+                           : leader->LowWatermark(log_->start_offset());
+}
+
 void Impl::ArmTimer() {
   int64_t due = std::numeric_limits<int64_t>::max();
   for (const OffsetWaiters* waiters :
        {&on_high_watermark_, &on_last_stable_, &on_log_end_, &produced_,
-        &flushed_}) {
+        &flushed_, &cut_}) {
     if (const auto next = waiters->NextDeadline()) due = std::min(due, *next);
   }
   if (due == std::numeric_limits<int64_t>::max()) return;
@@ -657,7 +670,7 @@ void Impl::OnDeadline() {
   const int64_t now = Now();
   for (OffsetWaiters* waiters :
        {&on_high_watermark_, &on_last_stable_, &on_log_end_, &produced_,
-        &flushed_}) {
+        &flushed_, &cut_}) {
     for (OffsetWaiters::Wake& wake : waiters->TakeExpired(now)) {
       wake(WakeReason::kDeadline);
     }

@@ -256,10 +256,13 @@ class Partition : public std::enable_shared_from_this<Partition> {
   EpochEndOutcome EndOffsetForEpoch(LeaderEpoch expected_epoch,
                                     LeaderEpoch epoch);
 
-  // Raises the log start offset (DeleteRecords, retention on followers).
-  // Leader only; OFFSET_OUT_OF_RANGE above the HW.
+  // Raises the log start offset. Leader only; OFFSET_OUT_OF_RANGE above the HW.
+  // `done` runs when the ISR has done it too, with the offset from which on
+  // everybody has records; REQUEST_TIMED_OUT or NOT_LEADER_OR_FOLLOWER: the
+  // leader alone is known to have. With timeout_ms <= 0 the leader is enough.
   void DeleteRecordsBefore(
-      Offset offset, std::function<void(ErrorCode, Offset log_start)> done);
+      Offset offset, int64_t timeout_ms,
+      std::function<void(ErrorCode, Offset low_watermark)> done);
 
   // The published picture.
   PartitionStats stats() const;
@@ -297,6 +300,9 @@ class Partition : public std::enable_shared_from_this<Partition> {
   void CheckIsr();     // shrink by time
   void RunRetention(); // delete and roll segments by age and size
   void FlushLog();     // everything to the disk, on the I/O executor
+  // The next write that fails is told (on_write_trouble) as if it were the
+  // first.
+  void ForgetWriteTrouble();
   // True (once) when the HW has moved since the last call: for checkpoints.
   bool TakeHighWatermarkDirty();
   // CheckIsr may have work: post it within a second or so.

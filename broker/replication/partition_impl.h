@@ -58,7 +58,7 @@ class Partition::Impl {
   void WaitFor(uint64_t id, ReadBound bound, Offset offset,
                int64_t deadline_ms, OffsetWaiters::Wake wake);
   void CancelWait(uint64_t id);
-  void DeleteRecordsBefore(Offset offset,
+  void DeleteRecordsBefore(Offset offset, int64_t timeout_ms,
                            std::function<void(ErrorCode, Offset)> done);
 
   void ApplyState(const PartitionAssignment& next);
@@ -72,6 +72,7 @@ class Partition::Impl {
   void CheckIsr();
   void RunRetention();
   void FlushLog();
+  void ForgetWriteTrouble() { write_trouble_ = false; }
 
  private:
   using Next = std::function<void(FetchPosition)>;
@@ -80,6 +81,7 @@ class Partition::Impl {
   // What counts as replicated here: with acknowledge_after_flush, only what is
   // on the disk.
   Offset DurableEnd() const;
+  Offset LowWatermark() const;  // kNoOffset unless leading
   LogPosition Position() const;
   LeaderOptions MakeLeaderOptions() const;
 
@@ -127,6 +129,8 @@ class Partition::Impl {
   // Producers: acks=-1 on the HW, acks=1 on the disk.
   OffsetWaiters produced_;
   OffsetWaiters flushed_;
+  // DeleteRecords, on the low watermark.
+  OffsetWaiters cut_;
   // Followers whose next fetch waits for the disk.
   std::vector<std::pair<bool, Next>> next_after_flush_;
   Timer::Id timer_ = Timer::kNone;

@@ -83,7 +83,7 @@ void Impl::RunRetention() {
   Publish();
 }
 
-void Impl::DeleteRecordsBefore(Offset offset,
+void Impl::DeleteRecordsBefore(Offset offset, int64_t timeout_ms,
                                std::function<void(ErrorCode, Offset)> done) {
   if (state_.leader() == nullptr || stopping_) {
     done(ErrorCode::NOT_LEADER_OR_FOLLOWER, kNoOffset);
@@ -96,7 +96,24 @@ void Impl::DeleteRecordsBefore(Offset offset,
   }
   const absl::Status status = log_->AdvanceLogStart(target);
   Publish();
-  done(ErrorCodeOf(status), log_->start_offset());
+  if (!status.ok() || timeout_ms <= 0) {
+    done(ErrorCodeOf(status), log_->start_offset());
+    return;
+  }
+  // Followers learn of it by their next fetch, and tell by the one after.
+  cut_.Add(next_wait_id_++, target - 1, Now() + timeout_ms,
+           [this, done = std::move(done)](WakeReason reason) {
+             switch (reason) {
+               case WakeReason::kReached:
+                 return done(ErrorCode::NONE, LowWatermark());
+               case WakeReason::kDeadline:
+                 return done(ErrorCode::REQUEST_TIMED_OUT, kNoOffset);
+               case WakeReason::kRoleChanged:
+                 return done(ErrorCode::NOT_LEADER_OR_FOLLOWER, kNoOffset);
+             }
+           });
+  WakeReached();
+  ArmTimer();
 }
 
 }  // namespace sillok

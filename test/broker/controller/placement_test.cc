@@ -76,5 +76,43 @@ TEST(PlacementTest, FollowersOfOneLeaderAreSpread) {
   for (const auto& [id, count] : followers) EXPECT_EQ(count, 5);
 }
 
+TEST(PlacementTest, MoreIsAsIfAllHadBeenPlacedAtOnce) {
+  for (int n = 1; n <= 6; ++n) {
+    for (int factor = 1; factor <= n; ++factor) {
+      for (int racks : {0, 2}) {
+        for (uint64_t start = 0; start < 6; ++start) {
+          const Placed all = PlaceReplicas(Brokers(n, racks), 3 * n, factor,
+                                           start, start * 5 + 1);
+          for (int existing = 1; existing < 3 * n; ++existing) {
+            Placed more = PlaceMoreReplicas(Brokers(n, racks), all.front(),
+                                            existing, 3 * n - existing);
+            // Racks leave out candidates, and with them where the pattern was:
+            // leaders go on around in any case.
+            for (size_t i = 0; i < more.size(); ++i) {
+              EXPECT_EQ(more[i].front(), all[existing + i].front());
+              EXPECT_EQ(more[i].size(), static_cast<size_t>(factor));
+              if (racks == 0 && factor > 1) {
+                EXPECT_EQ(more[i], all[existing + i]);
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(PlacementTest, MoreOnOtherBrokersBeginsAnew) {
+  std::vector<PlacementBroker> brokers = Brokers(3);  // 0, 1, 2
+  Placed more = PlaceMoreReplicas(brokers, {7, 1}, 4, 3);
+  std::set<int32_t> leaders;
+  for (const auto& replicas : more) {
+    EXPECT_EQ(replicas.size(), 2u);
+    EXPECT_NE(replicas[0], replicas[1]);
+    leaders.insert(replicas[0]);
+  }
+  EXPECT_EQ(leaders.size(), 3u);
+}
+
 }  // namespace
 }  // namespace sillok

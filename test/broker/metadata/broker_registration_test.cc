@@ -19,7 +19,7 @@ struct Seen {
   std::mutex mutex;
   std::vector<int64_t> epochs;
   std::string cluster_id;
-  int lost = 0;
+  std::atomic<int> lost{0};
   absl::Status failed;
 
   BrokerRegistration::Callbacks Callbacks() {
@@ -97,6 +97,35 @@ TEST_F(BrokerRegistrationTest, JoinsTheClusterThatIsThere) {
   registration->Start();
   ASSERT_TRUE(Eventually([&] { return seen.Registrations() == 1; }));
   EXPECT_EQ(seen.cluster_id, "HwkMMWBkTRK9t2xV16NIHQ");
+}
+
+TEST_F(BrokerRegistrationTest, RenewsItselfUnderAnotherEpoch) {
+  FakeStore store(&ensemble_, &executor_);
+  Seen seen;
+  auto registration = Make(&store, &seen);
+  registration->Renew();  // there is nothing to renew yet
+  registration->Start();
+  ASSERT_TRUE(Eventually([&] { return seen.Registrations() == 1; }));
+  registration->Renew();
+  ASSERT_TRUE(Eventually([&] { return seen.Registrations() == 2; }));
+  EXPECT_EQ(seen.lost, 1);
+  EXPECT_GT(seen.epochs[1], seen.epochs[0]);
+  EXPECT_EQ(seen.epochs[1], Czxid());
+}
+
+TEST_F(BrokerRegistrationTest, ARenewalThatMissesTheStoreIsNotTheOldOne) {
+  FakeStore store(&ensemble_, &executor_);
+  Seen seen;
+  auto registration = Make(&store, &seen);
+  registration->Start();
+  ASSERT_TRUE(Eventually([&] { return seen.Registrations() == 1; }));
+  store.Disconnect();  // the deletion fails; the session and its znode stay
+  registration->Renew();
+  ASSERT_TRUE(Eventually([&] { return seen.lost == 1; }));
+  store.Reconnect();
+  ASSERT_TRUE(Eventually([&] { return seen.Registrations() == 2; }));
+  EXPECT_GT(seen.epochs[1], seen.epochs[0]);
+  EXPECT_EQ(seen.epochs[1], Czxid());
 }
 
 TEST_F(BrokerRegistrationTest, RegistersAnewAfterItsSessionExpired) {

@@ -186,5 +186,28 @@ TEST_F(ClusterViewTest, SharedShardsKeepManyTopicsApart) {
   EXPECT_EQ(holder_.Get()->topic_count(), 2000u);
 }
 
+TEST(ClusterViewEndpointsTest, ABrokersDoorsAreFoundByListener) {
+  v1::ClusterUpdate update;
+  update.set_snapshot(true);
+  v1::BrokerAddress* broker = update.add_brokers();
+  broker->set_broker_id(3);
+  for (const auto& [listener, port] :
+       {std::pair("GRPC", 9094), std::pair("PLAINTEXT", 9092),
+        std::pair("EXTERNAL", 9093)}) {
+    v1::BrokerEndpoint* endpoint = broker->add_endpoints();
+    endpoint->set_listener(listener);
+    endpoint->set_security_protocol("PLAINTEXT");
+    endpoint->set_host("h");
+    endpoint->set_port(port);
+  }
+  auto view = ClusterView::Apply(ClusterView::Empty(), update, nullptr);
+  const BrokerInfo* info = view->FindBroker(BrokerId(3));
+  ASSERT_NE(info, nullptr);
+  ASSERT_NE(info->FindEndpoint("EXTERNAL"), nullptr);
+  EXPECT_EQ(info->FindEndpoint("EXTERNAL")->port, 9093);
+  EXPECT_EQ(info->FindEndpoint("PLAINTEXT")->security_protocol, "PLAINTEXT");
+  EXPECT_EQ(info->FindEndpoint("SSL"), nullptr);
+}
+
 }  // namespace
 }  // namespace sillok

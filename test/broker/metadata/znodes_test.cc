@@ -146,5 +146,19 @@ TEST_F(ZnodesTest, UuidsAreBase64UrlWithoutPadding) {
   EXPECT_EQ(EncodeUuid(bytes), "ABCDEFGHIJKLMNOPQRSTUQ");
 }
 
+TEST_F(ZnodesTest, UuidsComeBackAndNothingElseDoes) {
+  std::array<uint8_t, 16> bytes;
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = 37 * i + 11;
+  EXPECT_EQ(DecodeUuid(EncodeUuid(bytes)), bytes);
+  bytes.fill(0xff);
+  EXPECT_EQ(DecodeUuid("_____________________w"), bytes);
+  for (const char* text :
+       {"", "AAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAAA",
+        "AAAAAAAAAAAAAAAAAAAA=A", "AAAAAAAAAAAAAAAAAAAAA+",
+        "AAAAAAAAAAAAAAAAAAAAAB"}) {
+    EXPECT_EQ(DecodeUuid(text), std::nullopt) << text;
+  }
+}
+
 }  // namespace
 }  // namespace sillok
