@@ -20,6 +20,21 @@ std::vector<MemberProtocol> ProtocolsOf(const v1::JoinGroupRequest& request) {
   return protocols;
 }
 
+// Whether a member that came back wants what it wanted. What a consumer says
+// beside its topics (owned partitions, a generation) is gone with its process
+// and changes no assignment.
+bool SameWish(const std::string& protocol_type, const std::string& was,
+              const std::string& is) {
+  if (was == is) return true;
+  if (protocol_type != "consumer") return false;
+  std::optional<std::vector<std::string>> before = ParseSubscribedTopics(was);
+  std::optional<std::vector<std::string>> now = ParseSubscribedTopics(is);
+  if (!before || !now) return false;
+  std::sort(before->begin(), before->end());
+  std::sort(now->begin(), now->end());
+  return *before == *now;
+}
+
 int32_t RebalanceTimeoutOf(const v1::JoinGroupRequest& request) {
   return request.rebalance_timeout_ms() > 0 ? request.rebalance_timeout_ms()
                                             : request.session_timeout_ms();
@@ -153,6 +168,7 @@ void Group::JoinAgain(const JoinInput& input, GroupTime time,
     case GroupState::kCompletingRebalance:
       // It did not get its answer; the generation is still the same.
       if (unchanged) {
+        StartSession(member, time);
         out->joins.emplace_back(input.call, JoinedResponse(member.id, leads));
         return;
       }
@@ -165,6 +181,7 @@ void Group::JoinAgain(const JoinInput& input, GroupTime time,
       // A leader that joins again asks for a new assignment: it may know of
       // new partitions.
       if (!leads && unchanged) {
+        StartSession(member, time);
         out->joins.emplace_back(input.call, JoinedResponse(member.id, false));
         return;
       }
@@ -261,7 +278,8 @@ void Group::ReplaceStaticMember(const JoinInput& input,
 
   const std::string* was = old_member.FindMetadata(protocol_name_);
   const std::string* is = member->FindMetadata(protocol_name_);
-  const bool same = was != nullptr && is != nullptr && *was == *is &&
+  const bool same = was != nullptr && is != nullptr &&
+                    SameWish(protocol_type_, *was, *is) &&
                     SelectProtocol() == protocol_name_;
   if (!same) {
     PrepareRebalance(CauseOf("a static member came back with new metadata",
@@ -387,11 +405,11 @@ void Group::CompleteJoin(GroupTime time, GroupOutput* out) {
   protocol_name_ = SelectProtocol();
   TransitionTo(GroupState::kCompletingRebalance, time);
   for (auto& [id, member] : members_) {
-    if (member.join_call.has_value()) {
-      out->joins.emplace_back(*member.join_call,
-                              JoinedResponse(id, id == leader_));
-      SetJoinCall(member, std::nullopt);
-    }
+    // A static member that is away keeps its place while its session lasts.
+    if (!member.awaiting_join()) continue;
+    out->joins.emplace_back(*member.join_call,
+                            JoinedResponse(id, id == leader_));
+    SetJoinCall(member, std::nullopt);
     member.is_new = false;
     member.pending_sync = true;
     StartSession(member, time);

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "broker/group/group_table.h"
 
 namespace sillok {
@@ -94,11 +95,19 @@ class Runner {
     } else if (command.verb == "advance") {
       now_ms_ += std::stoi(command.who);
       Then([&](TableOutput* out) { table_.OnTime(Now(), out); });
+    } else if (command.verb == "keep_alive") {
+      KeepAlive(command);
     } else if (command.verb == "expire") {
       Then([&](TableOutput* out) { table_.ExpireOffsets(Now(), out); });
     } else if (command.verb == "delete") {
       calls_[++next_call_] = "delete";
       Then([&](TableOutput* out) { table_.Delete(next_call_, "g", out); });
+    } else if (command.verb == "delete_offsets") {
+      DeleteOffsets(line);
+    } else if (command.verb == "topics_deleted") {
+      Then([&](TableOutput* out) {
+        table_.OnTopicsDeleted({command.who}, out);
+      });
     } else if (command.verb == "failover") {
       Failover();
     } else if (command.verb == "state") {
@@ -140,6 +149,14 @@ class Runner {
       }
       out_ << "\n";
     }
+    for (auto& [call, r] : out.offset_deletions) {
+      out_ << "delete_offsets " << v1::ErrorCode_Name(r.error_code());
+      for (const auto& p : r.partitions()) {
+        out_ << " " << p.topic() << "-" << p.partition() << "="
+             << v1::ErrorCode_Name(p.error_code());
+      }
+      out_ << "\n";
+    }
     for (auto& [call, error] : out.deletions) {
       out_ << calls_.at(call) << ": " << ErrorName(error) << "\n";
     }
@@ -158,8 +175,8 @@ class Runner {
            << " protocol=" << r.protocol_name() << " leader=" << r.leader();
       if (r.skip_assignment()) out_ << " skip_assignment";
       for (const auto& m : r.members()) {
-        out_ << "\n    member " << m.member_id() << " '" << m.metadata()
-             << "'";
+        out_ << "\n    member " << m.member_id() << " '"
+             << absl::CHexEscape(m.metadata()) << "'";
       }
     } else if (r.error_code() == v1::MEMBER_ID_REQUIRED) {
       client = {r.member_id(), -1};
@@ -202,6 +219,31 @@ class Runner {
     out_ << "\n";
   }
 
+  // "topics(t)" is a consumer's subscription to t; all else stands for itself.
+  static std::string Metadata(const std::string& text) {
+    if (text.rfind("topics(", 0) != 0) return text;
+    const std::string topic = text.substr(7, text.size() - 8);
+    std::string bytes("\0\0\0\0\0\1\0", 7);
+    bytes += static_cast<char>(topic.size());
+    return bytes + topic + std::string("\xff\xff\xff\xff", 4);
+  }
+
+  // Of partitions as in "delete_offsets t-0 u-1".
+  void DeleteOffsets(const std::string& line) {
+    v1::OffsetDeleteRequest request;
+    request.set_group_id("g");
+    for (const std::string& word : Split(line, ' ')) {
+      const size_t dash = word.find('-');
+      if (dash == std::string::npos) continue;
+      v1::PartitionRef* partition = request.add_partitions();
+      partition->set_topic(word.substr(0, dash));
+      partition->set_partition(std::stoi(word.substr(dash + 1)));
+    }
+    Then([&](TableOutput* out) {
+      table_.DeleteOffsets(++next_call_, request, topic_exists_, out);
+    });
+  }
+
   void Join(const Command& command) {
     v1::JoinGroupRequest request;
     request.set_group_id("g");
@@ -217,7 +259,7 @@ class Runner {
       const auto parts = Split(p, ':');
       v1::GroupProtocol* protocol = request.add_protocols();
       protocol->set_name(parts[0]);
-      if (parts.size() > 1) protocol->set_metadata(parts[1]);
+      if (parts.size() > 1) protocol->set_metadata(Metadata(parts[1]));
     }
     JoinInput input;
     input.call = ++next_call_;
@@ -264,6 +306,21 @@ class Runner {
          << "\n";
   }
 
+  // "keep_alive a 1000": so long, with heartbeats.
+  void KeepAlive(const Command& command) {
+    v1::HeartbeatRequest request;
+    request.set_group_id("g");
+    request.set_member_id(clients_[command.who].member_id);
+    request.set_generation_id(clients_[command.who].generation);
+    const int64_t until_ms =
+        now_ms_ + std::stoll(command.options.begin()->first);
+    while (now_ms_ < until_ms) {
+      now_ms_ = std::min(now_ms_ + 1'000'000, until_ms);
+      table_.Heartbeat(request, Now());
+      Then([&](TableOutput* out) { table_.OnTime(Now(), out); });
+    }
+  }
+
   void Leave(const Command& command) {
     v1::LeaveGroupRequest request;
     request.set_group_id("g");
@@ -291,13 +348,15 @@ class Runner {
     request.set_generation_id(
         command.number("generation", client.generation));
     v1::CommittedOffset* offset = request.add_offsets();
-    offset->set_topic("t");
+    offset->set_topic(command.get("topic", "t"));
     offset->set_partition(command.number("partition", 0));
     offset->set_offset(command.number("offset", 0));
     offset->set_metadata(command.get("metadata", ""));
     CommitInput input;
     input.call = ++next_call_;
     input.request = &request;
+    input.retention_ms = command.number("retention", -1);
+    input.topic_exists = &topic_exists_;
     calls_[input.call] = command.who;
     Then([&](TableOutput* out) { table_.Commit(input, Now(), out); });
   }
@@ -373,6 +432,9 @@ class Runner {
     }
   }
 
+  const TopicExists topic_exists_ = [](const std::string& topic) {
+    return topic != "missing";
+  };
   GroupOptions options_;
   GroupTable table_;
   int64_t now_ms_ = 0;
