@@ -61,7 +61,7 @@ if [ -z "$bin" ]; then
   say "building the servers and the load generator"
   run_bazel build //coordinator:sillok-coordinator //broker:sillok-broker \
     //tools:sillok //test/bench/kafka:kafka_load \
-    //test/bench/kafka:append_floor || fail "the build failed"
+    //test/bench/kafka:machine_floor || fail "the build failed"
   bin=$SILLOK_ROOT/bazel-bin
 fi
 

@@ -19,6 +19,11 @@ class Case:
     def fills(self):
         return self.command != "consume"
 
+    @property
+    def floor(self):
+        """What of machine_floor its price is told beside."""
+        return {"produce": "append", "consume": "send"}.get(self.command)
+
 
 BULK = ["linger.ms=5", "batch.num.messages=100000", "batch.size=1000000"]
 SMALL_READS = ["fetch.message.max.bytes=1048576", "queued.min.messages=1000000"]
@@ -98,13 +103,18 @@ def fixed(bound):
     return lambda p: bound
 
 
+def near_send(picture):
+    """0.06 is twice a bare sendfile where that is cheap."""
+    return max(0.06, 2 * picture.floor) if picture.floor else 0.06
+
+
 CPU_GB = "server_cpu_seconds_per_gb"
 CPU_RECORD = "server_cpu_us_per_record"
 TARGETS = [
     Target("p100", 1, CPU_GB, "<= floor + 0.25", above_floor(0.25)),
     Target("p1k p64k", 1, CPU_GB, "<= floor + 0.15", above_floor(0.15)),
-    Target("c100 c1k c64k", 1, CPU_GB, "<= 0.06", fixed(0.06)),
-    Target("c100 c1k c64k", 3, CPU_GB, "<= 0.06", fixed(0.06)),
+    Target("c100 c1k c64k", 1, CPU_GB, "<= 0.06 or 2x floor", near_send),
+    Target("c100 c1k c64k", 3, CPU_GB, "<= 0.06 or 2x floor", near_send),
     Target("l1k", 1, CPU_RECORD, "<= 65 us", fixed(65)),
     Target("l1k", 3, CPU_RECORD, "<= 150 us", fixed(150)),
     Target("l1k", 1, "ack_p50_ms", "<= 0.6x", of_kafka("ack_p50_ms", 0.6)),

@@ -72,7 +72,7 @@ class Bench:
         self.arguments = arguments
         self.load = os.path.join(arguments.bin, "test/bench/kafka/kafka_load")
         self.floor = os.path.join(arguments.bin,
-                                  "test/bench/kafka/append_floor")
+                                  "test/bench/kafka/machine_floor")
         self.rows = []
         self.memory = {}
 
@@ -123,8 +123,8 @@ class Bench:
             os.sync()  # what earlier loads left must not be written in this one
             time.sleep(0.5)
         floor = None
-        if case.command == "produce" and repetition is not None:
-            floor = run_json([self.floor, self.arguments.work,
+        if case.floor and repetition is not None:
+            floor = run_json([self.floor, case.floor, self.arguments.work,
                               FLOOR_MEGABYTES])["cpu_seconds_per_gb"]
         command = [self.load, case.command, *where, "--records", case.records,
                    "--size", case.size, "--server-pids",
@@ -173,8 +173,9 @@ def medians(rows, peer, key, replicas):
 def print_report(result, arguments):
     print(f"Congestion control {result['congestion_control']}; medians of "
           f"{result['repetitions']}; {'cold' if arguments.cold else 'warm'}. "
-          "GB is 10^9 bytes of record values. Floor: CPU of a bare append in "
-          "the same minute.\n")
+          "GB is 10^9 bytes of record values. Floor: in the same minute, the "
+          "CPU of a bare append, or of a bare sendfile to a loopback "
+          "socket.\n")
     print("| load | figure | Sillok | Kafka | Sillok / Kafka | target | met |")
     print("|---|---|---|---|---|---|---|")
     for replicas in arguments.rf:
