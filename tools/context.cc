@@ -1,6 +1,9 @@
 #include "tools/context.h"
 
+#include <unistd.h>
+
 #include <cstdio>
+#include <iostream>
 #include <utility>
 
 #include "CLI/CLI.hpp"
@@ -75,6 +78,20 @@ void Context::UsageError(const std::string& text) {
   exit_code = kExitUsage;
 }
 
+bool Context::Confirm(bool yes, const std::string& question) {
+  if (yes) return true;
+  if (isatty(STDIN_FILENO) == 0) {
+    UsageError("would ask: " + question + "; say --yes");
+    return false;
+  }
+  std::fprintf(stderr, "%s [y/N] ", question.c_str());
+  std::string answer;
+  std::getline(std::cin, answer);
+  if (answer == "y" || answer == "yes") return true;
+  UsageError("nothing was done");
+  return false;
+}
+
 void OnRun(CLI::App* command, Context& context,
            std::function<absl::Status()> run) {
   command->callback(
@@ -124,6 +141,14 @@ std::string Table::ToString() const {
 void Table::Print() const {
   std::string text = ToString();
   std::fwrite(text.data(), 1, text.size(), stdout);
+}
+
+std::string Known(int64_t number) {
+  return number < 0 ? "-" : std::to_string(number);
+}
+
+Json KnownJson(int64_t number) {
+  return number < 0 ? Json(nullptr) : Json(number);
 }
 
 std::string ListOf(const std::vector<int32_t>& numbers) {

@@ -55,6 +55,9 @@ struct Context {
   void ReportRefusal(const absl::Status& status);
   // For wrong arguments that CLI11 cannot see.
   void UsageError(const std::string& text);
+  // Asks unless `yes`. False when nothing may be done: somebody said no, or
+  // nobody is there to ask (a usage error either way).
+  bool Confirm(bool yes, const std::string& question);
 };
 
 // A subcommand's work: what it returns is reported.
@@ -78,6 +81,9 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
+// "-" for what is not known (negative).
+std::string Known(int64_t number);
+Json KnownJson(int64_t number);
 // "[1,2,3]"
 std::string ListOf(const std::vector<int32_t>& numbers);
 // "1.2GiB"
@@ -88,6 +94,8 @@ std::string CheckNotNegative(const std::string& text);
 std::string CheckPositive(const std::string& text);
 
 void RegisterTopicCommands(CLI::App& app, Context& context);
+void RegisterConfigCommands(CLI::App& app, Context& context);
+void RegisterElectCommands(CLI::App& app, Context& context);
 void RegisterClusterCommands(CLI::App& app, Context& context);
 void RegisterProduceCommand(CLI::App& app, Context& context);
 void RegisterConsumeCommand(CLI::App& app, Context& context);

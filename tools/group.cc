@@ -1,13 +1,17 @@
-// sillok group list | describe
+// sillok group list | describe | lag
+#include <algorithm>
 #include <map>
-#include <set>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "CLI/CLI.hpp"
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "fmt/format.h"
 #include "tools/context.h"
+#include "tools/group_change.h"
+#include "tools/group_lag.h"
 
 namespace sillok::tools {
 namespace {
@@ -29,68 +33,26 @@ absl::Status List(Context& context) {
   return absl::OkStatus();
 }
 
-// Everything known of one partition of a group.
-struct Row {
-  int64_t committed = -1;
-  int64_t end = -1;  // -1 = not known
-  const client::GroupMemberInfo* member = nullptr;
-
-  int64_t lag() const {
-    return committed < 0 || end < 0 ? -1 : std::max<int64_t>(end - committed, 0);
-  }
-};
-
-absl::StatusOr<std::map<TopicPartition, Row>> CollectRows(
-    client::Admin& admin, const client::GroupInfo& group) {
-  std::map<TopicPartition, Row> rows;
-  ASSIGN_OR_RETURN(auto committed, admin.ListGroupOffsets(group.group_id));
-  for (const auto& [id, position] : committed) {
-    rows[id].committed = position.offset;
-  }
-  for (const client::GroupMemberInfo& member : group.members) {
-    for (const TopicPartition& id : member.assignment) {
-      rows[id].member = &member;
-    }
-  }
-  std::map<TopicPartition, int64_t> times;
-  for (const auto& [id, row] : rows) times[id] = -1;
-  ASSIGN_OR_RETURN(auto ends, admin.ListOffsets(times));
-  for (const auto& [id, end] : ends) {
-    if (end.status.ok()) rows[id].end = end.offset;
-  }
-  return rows;
-}
-
-std::string Known(int64_t number) {
-  return number < 0 ? "-" : std::to_string(number);
-}
-
 absl::Status DescribeOne(Context& context, client::Admin& admin,
                          const std::string& name, Json* document) {
-  ASSIGN_OR_RETURN(client::GroupInfo group, admin.DescribeGroup(name));
-  ASSIGN_OR_RETURN(auto rows, CollectRows(admin, group));
-  if (group.state == "Dead" && rows.empty()) {
-    return ErrorStatus(ErrorCode::GROUP_ID_NOT_FOUND,
-                       "group '" + name + "' does not exist");
-  }
+  GroupPicture picture;
+  RETURN_IF_ERROR(LookAt(admin, name, &picture));
+  const client::GroupInfo& group = picture.info;
   Table table({"TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "MEMBER-ID",
                "CLIENT-ID", "HOST"});
   Json partitions = Json::array();
-  int64_t total = 0;
-  for (const auto& [id, row] : rows) {
-    total += std::max<int64_t>(row.lag(), 0);
+  for (const auto& [id, row] : picture.rows) {
     table.Add({id.topic, std::to_string(id.partition), Known(row.committed),
                Known(row.end), Known(row.lag()),
                row.member ? row.member->member_id : "",
                row.member ? row.member->client_id : "",
                row.member ? row.member->host : ""});
-    auto number = [](int64_t n) { return n < 0 ? Json(nullptr) : Json(n); };
     partitions.push_back(
         {{"topic", id.topic},
          {"partition", id.partition},
-         {"committed", number(row.committed)},
-         {"end", number(row.end)},
-         {"lag", number(row.lag())},
+         {"committed", KnownJson(row.committed)},
+         {"end", KnownJson(row.end)},
+         {"lag", KnownJson(row.lag())},
          {"member_id", row.member ? Json(row.member->member_id) : nullptr}});
   }
   if (!context.json) {
@@ -98,7 +60,7 @@ absl::Status DescribeOne(Context& context, client::Admin& admin,
                "MEMBERS {}   TOTAL-LAG {}\n{}",
                name, group.state,
                group.assignor.empty() ? "-" : group.assignor,
-               group.coordinator, group.members.size(), total,
+               group.coordinator, group.members.size(), picture.total_lag,
                table.ToString());
     return absl::OkStatus();
   }
@@ -114,7 +76,7 @@ absl::Status DescribeOne(Context& context, client::Admin& admin,
                        {"state", group.state},
                        {"assignor", group.assignor},
                        {"coordinator", group.coordinator},
-                       {"total_lag", total},
+                       {"total_lag", picture.total_lag},
                        {"members", members},
                        {"partitions", partitions}});
   return absl::OkStatus();
@@ -127,6 +89,63 @@ absl::Status Describe(Context& context, const std::vector<std::string>& names) {
     context.Report(DescribeOne(context, *admin, name, &document));
   }
   if (context.json) PrintJson(document);
+  return absl::OkStatus();
+}
+
+struct LagOptions {
+  std::vector<std::string> groups;
+  std::optional<int64_t> fail_above;
+};
+
+// One line a group and topic.
+absl::Status Lag(Context& context, LagOptions options) {
+  ASSIGN_OR_RETURN(auto admin, context.MakeAdmin());
+  if (options.groups.empty()) {
+    ASSIGN_OR_RETURN(auto all, admin->ListGroups());
+    for (const auto& group : all) options.groups.push_back(group.group_id);
+  }
+  Table table({"GROUP", "STATE", "TOPIC", "PARTITIONS", "LAG", "MAX-LAG"});
+  Json document = Json::array();
+  for (const std::string& name : options.groups) {
+    GroupPicture picture;
+    absl::Status status = LookAt(*admin, name, &picture);
+    context.Report(status);
+    if (!status.ok()) continue;
+    struct Sum {
+      int partitions = 0;
+      int64_t lag = 0;
+      int64_t max_lag = 0;
+    };
+    std::map<std::string, Sum> topics;
+    for (const auto& [id, row] : picture.rows) {
+      Sum& sum = topics[id.topic];
+      ++sum.partitions;
+      sum.lag += std::max<int64_t>(row.lag(), 0);
+      sum.max_lag = std::max(sum.max_lag, row.lag());
+    }
+    Json list = Json::array();
+    for (const auto& [topic, sum] : topics) {
+      table.Add({name, picture.info.state, topic,
+                 std::to_string(sum.partitions), std::to_string(sum.lag),
+                 std::to_string(sum.max_lag)});
+      list.push_back({{"topic", topic},
+                      {"partitions", sum.partitions},
+                      {"lag", sum.lag},
+                      {"max_lag", sum.max_lag}});
+    }
+    document.push_back({{"group", name},
+                        {"state", picture.info.state},
+                        {"total_lag", picture.total_lag},
+                        {"max_lag", picture.max_lag},
+                        {"topics", list}});
+    if (options.fail_above && picture.total_lag > *options.fail_above) {
+      context.Report(ErrorStatus(
+          ErrorCode::POLICY_VIOLATION,
+          fmt::format("group '{}' is {} records behind, more than {}", name,
+                      picture.total_lag, *options.fail_above)));
+    }
+  }
+  context.json ? PrintJson(document) : table.Print();
   return absl::OkStatus();
 }
 
@@ -147,6 +166,17 @@ void RegisterGroupCommands(CLI::App& app, Context& context) {
   describe->add_option("GROUP", *names)->required();
   OnRun(describe, context,
         [&context, names] { return Describe(context, *names); });
+  auto lag_options = std::make_shared<LagOptions>();
+  CLI::App* lag =
+      group->add_subcommand("lag", "how far behind groups are, by topic");
+  lag->fallthrough();
+  lag->add_option("GROUP", lag_options->groups, "all when none is named");
+  lag->add_option("--fail-above", lag_options->fail_above,
+                  "exit 1 when a group is more records behind");
+  OnRun(lag, context,
+        [&context, lag_options] { return Lag(context, *lag_options); });
+  RegisterGroupReset(*group, context);
+  RegisterGroupDelete(*group, context);
 }
 
 }  // namespace sillok::tools

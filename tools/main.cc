@@ -61,6 +61,8 @@ int Main(int argc, char** argv) {
   RegisterProduceCommand(app, context);
   RegisterConsumeCommand(app, context);
   RegisterGroupCommands(app, context);
+  RegisterConfigCommands(app, context);
+  RegisterElectCommands(app, context);
   RegisterClusterCommands(app, context);
   RegisterCoordCommands(app, context);
   RegisterBenchCommands(app, context);

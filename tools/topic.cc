@@ -1,7 +1,4 @@
 // sillok topic create | list | describe | delete
-#include <unistd.h>
-
-#include <iostream>
 #include <map>
 #include <string>
 #include <vector>
@@ -11,6 +8,7 @@
 #include "base/status_macros.h"
 #include "fmt/format.h"
 #include "tools/context.h"
+#include "tools/topic_change.h"
 
 namespace sillok::tools {
 namespace {
@@ -25,25 +23,6 @@ struct CreateOptions {
   bool dry_run = false;
 };
 
-// "1:2:3,2:3:1": brokers of partition 0, of partition 1, ...
-absl::StatusOr<std::map<int32_t, std::vector<int32_t>>> ParseAssignment(
-    const std::string& text) {
-  std::map<int32_t, std::vector<int32_t>> assignment;
-  int32_t partition = 0;
-  for (const std::string& part : CLI::detail::split(text, ',')) {
-    for (const std::string& broker : CLI::detail::split(part, ':')) {
-      int32_t id = 0;
-      if (!CLI::detail::lexical_cast(broker, id)) {
-        return ErrorStatus(ErrorCode::INVALID_CONFIG,
-                           "--assign takes 1:2,2:3,..., not '" + text + "'");
-      }
-      assignment[partition].push_back(id);
-    }
-    ++partition;
-  }
-  return assignment;
-}
-
 absl::Status Create(Context& context, const CreateOptions& options) {
   client::TopicSpec spec;
   spec.partitions = options.partitions;
@@ -57,7 +36,10 @@ absl::Status Create(Context& context, const CreateOptions& options) {
     spec.configs[config.substr(0, equals)] = config.substr(equals + 1);
   }
   if (!options.assign.empty()) {
-    ASSIGN_OR_RETURN(spec.assignments, ParseAssignment(options.assign));
+    ASSIGN_OR_RETURN(auto assignments, ParseAssignment(options.assign));
+    for (size_t p = 0; p < assignments.size(); ++p) {
+      spec.assignments[static_cast<int32_t>(p)] = assignments[p];
+    }
   }
   std::vector<client::TopicSpec> specs;
   for (const std::string& name : options.names) {
@@ -170,7 +152,8 @@ absl::Status DescribeOne(Context& context, client::Admin& admin,
                           {"high_watermark", OffsetJson(ends.ends, id)}});
   }
   ASSIGN_OR_RETURN(auto configs,
-                   admin.DescribeConfig({client::ConfigResource::kTopic, topic.name}));
+                   admin.DescribeConfig(
+                       {client::ConfigResource::kTopic, topic.name}));
   Table config_table({"KEY", "VALUE", "SOURCE"});
   Json config_json = Json::array();
   for (const client::ConfigValue& config : configs) {
@@ -209,19 +192,9 @@ absl::Status Describe(Context& context, const std::vector<std::string>& names) {
 
 absl::Status Delete(Context& context, const std::vector<std::string>& names,
                     bool yes) {
-  if (!yes) {
-    if (isatty(STDIN_FILENO) == 0) {
-      context.UsageError("topic delete asks before it deletes; say --yes");
-      return absl::OkStatus();
-    }
-    std::cerr << "delete " << names.size() << " topic(s) and their records? "
-              << "[y/N] " << std::flush;
-    std::string answer;
-    std::getline(std::cin, answer);
-    if (answer != "y" && answer != "yes") {
-      context.UsageError("nothing was deleted");
-      return absl::OkStatus();
-    }
+  if (!context.Confirm(yes, fmt::format("delete {} topic(s) and their records?",
+                                        names.size()))) {
+    return absl::OkStatus();
   }
   ASSIGN_OR_RETURN(auto admin, context.MakeAdmin());
   ASSIGN_OR_RETURN(auto outcomes, admin->DeleteTopics(names));
@@ -291,6 +264,8 @@ void RegisterTopicCommands(CLI::App& app, Context& context) {
   remove->add_flag("-y,--yes", *yes, "do not ask");
   OnRun(remove, context,
         [&context, gone, yes] { return Delete(context, *gone, *yes); });
+
+  RegisterTopicChanges(*topic, context);
 }
 
 }  // namespace sillok::tools
