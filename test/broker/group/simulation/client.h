@@ -34,9 +34,7 @@ class Client : public std::enable_shared_from_this<Client> {
         random_(random),
         checker_(checker),
         can_skip_(random->Chance(50)) {
-    // Everybody knows "coop" and "range", so that the group always has one of
-    // them: the record of a group keeps a member's chosen protocol alone, and
-    // after a failover who does not know that one is refused, as in Kafka.
+    // The group always has a protocol that all know; not all like it best.
     if (random->Chance(40)) protocols_.push_back("sticky");
     const bool likes_coop = random->Chance(50);
     protocols_.push_back(likes_coop ? "coop" : "range");
@@ -199,6 +197,12 @@ class Client : public std::enable_shared_from_this<Client> {
     stable_ = false;
     if (error == v1::FENCED_INSTANCE_ID) {
       alive_ = false;  // another process has its place
+      return;
+    }
+    if (error == v1::INCONSISTENT_GROUP_PROTOCOL) {
+      // The record of a group keeps a member's chosen protocol alone: after a
+      // failover who does not know that one is refused, as in Kafka.
+      alive_ = false;
       return;
     }
     if (error == v1::UNKNOWN_MEMBER_ID) member_id_.clear();

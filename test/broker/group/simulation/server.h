@@ -55,6 +55,13 @@ class Server {
     if (request.member_id().empty()) {
       new_ids_[input.call] = input.new_member_id;
       watcher_.OnCall(input.new_member_id, agenda_->now_ms());
+      // Should it not get the place, who has it begins a session too.
+      for (const auto& [id, member] : Members()) {
+        if (member.is_static() &&
+            member.instance_id == request.group_instance_id()) {
+          watcher_.OnCall(id, agenda_->now_ms());
+        }
+      }
     } else {
       watcher_.OnCall(request.member_id(), agenda_->now_ms());
     }
@@ -91,6 +98,7 @@ class Server {
   void Commit(const v1::OffsetCommitRequest& request, CommitDone done) {
     if (loading_) return;
     const bool may = MayCommit(request);
+    if (may) watcher_.OnCall(request.member_id(), agenda_->now_ms());
     const CallId call = ++next_call_;
     checker_->OnCall(call);
     commits_[call] = [this, request, done](v1::OffsetCommitResponse r) {
@@ -182,6 +190,11 @@ class Server {
     std::string key;
     std::optional<std::string> value;
   };
+
+  std::map<std::string, GroupMember> Members() const {
+    return group() == nullptr ? std::map<std::string, GroupMember>()
+                              : group()->members();
+  }
 
   GroupTime Now() const {
     return {agenda_->now_ms(), 1'000'000 + agenda_->now_ms()};
