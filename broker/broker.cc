@@ -242,7 +242,11 @@ void Broker::Impl::BuildReplication() {
       &replica_channels_, &timer_);
   groups_ = std::make_unique<GroupCoordinator>(
       GroupOptionsOf(config_),
-      GroupCoordinator::Environment{&executor_, &timer_, clock_, nullptr});
+      GroupCoordinator::Environment{
+          &executor_, &timer_, clock_, nullptr,
+          [this](const std::string& topic) {
+            return cluster_.Get()->FindTopic(topic) != nullptr;
+          }});
   PartitionTable::Environment environment;
   environment.logs = logs_.get();
   environment.timer = &timer_;
@@ -287,6 +291,14 @@ void Broker::Impl::BuildCluster() {
     if (auto topic = view->FindTopic(kOffsetsTopic); topic != nullptr) {
       groups_->SetPartitionCount(static_cast<int32_t>(topic->partitions.size()));
     }
+    std::vector<std::string> deleted;
+    for (const v1::DeletedTopic& topic : accepted.topics_deleted()) {
+      // A deletion may be told again when the name is already in use anew.
+      if (view->FindTopic(topic.name()) == nullptr) {
+        deleted.push_back(topic.name());
+      }
+    }
+    groups_->OnTopicsDeleted(std::move(deleted));
   });
   ClusterStreamOptions options;
   options.broker_id = id_;
