@@ -89,7 +89,7 @@ class Reply {
   // The connection ends in good order after this answer.
   virtual void SendAndClose(OutFrame frame) = 0;
   // As SendAndClose with nothing: earlier answers still go out. `why` goes to
-  // the log.
+  // the log, unless it is empty.
   virtual void Close(std::string why) = 0;
 };
 using ReplyPtr = std::shared_ptr<Reply>;

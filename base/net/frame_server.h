@@ -7,8 +7,8 @@
 // How bytes go out: memory pieces of all waiting replies are gathered into one
 // sendmsg; a file piece goes by sendfile, small ones by pread into the same
 // gather. A loop never waits for a disk: before a chunk of a file is sent its
-// first and last page are probed (preadv2 with RWF_NOWAIT), and what is not in
-// the page cache is read by a helper thread first. A file that turns out shorter
+// ends are probed (preadv2 with RWF_NOWAIT), and what is not in the page cache
+// is read by a helper thread first. A file that turns out shorter
 // than promised ends the connection: wrong bytes are never sent.
 #ifndef SILLOK_BASE_NET_FRAME_SERVER_H_
 #define SILLOK_BASE_NET_FRAME_SERVER_H_

@@ -13,10 +13,13 @@ namespace {
 constexpr int kMaxParts = 64;
 // Below it, a pread into the gather is cheaper than a system call of its own.
 constexpr int64_t kSmallFile = 8 << 10;
-// What one sendfile moves, and what a probe of two pages speaks for.
-constexpr int64_t kFileChunk = 512 << 10;
+// What one sendfile moves, with what little would be left after it.
+constexpr int64_t kFileChunk = 1 << 20;
+constexpr int64_t kFileRest = 64 << 10;
+// What the kernel reads ahead: within it, the last page speaks for all.
+constexpr int64_t kReadAhead = 128 << 10;
 // What a helper thread reads ahead of it.
-constexpr int64_t kColdChunk = 1 << 20;
+constexpr int64_t kColdChunk = kFileChunk + kFileRest;
 
 bool IsSocketError(int error) {
   switch (error) {
@@ -64,8 +67,10 @@ ReadOutcome ReadFile(int fd, int64_t position, size_t length, char* out,
 // judged by its ends.
 ReadOutcome Probe(const FilePiece& piece, int64_t length) {
   char byte;
-  ReadOutcome first = ReadFile(piece.fd, piece.position, 1, &byte, false);
-  if (first != ReadOutcome::kRead || length == 1) return first;
+  if (length > kReadAhead) {
+    ReadOutcome first = ReadFile(piece.fd, piece.position, 1, &byte, false);
+    if (first != ReadOutcome::kRead) return first;
+  }
   return ReadFile(piece.fd, piece.position + length - 1, 1, &byte, false);
 }
 
@@ -108,7 +113,7 @@ SendQueue::Outcome SendQueue::Flush(Transport* transport, int64_t quota,
     const auto* file = std::get_if<FilePiece>(&items_.front());
     Outcome outcome =
         file != nullptr && file->length > kSmallFile
-            ? SendFileChunk(transport, rest, sent)
+            ? SendFileChunk(transport, sent)
             : SendMemory(transport, rest, scratch, scratch_size, sent);
     if (outcome != Outcome::kEmpty) return outcome;
   }
@@ -185,9 +190,10 @@ SendQueue::Outcome SendQueue::SendMemory(Transport* transport, int64_t quota,
 }
 
 SendQueue::Outcome SendQueue::SendFileChunk(Transport* transport,
-                                            int64_t quota, Sent* sent) {
+                                            Sent* sent) {
   const FilePiece& piece = std::get<FilePiece>(items_.front());
-  int64_t chunk = std::min({piece.length, quota, kFileChunk});
+  int64_t chunk =
+      piece.length <= kFileChunk + kFileRest ? piece.length : kFileChunk;
   if (warm_bytes_ > 0) {
     chunk = std::min(chunk, warm_bytes_);
   } else {

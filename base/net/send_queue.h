@@ -34,8 +34,8 @@ class SendQueue {
 
   void Append(OutFrame frame);
 
-  // Sends about `quota` bytes at most. `scratch` is free for use inside the
-  // call.
+  // Stops after `quota` bytes, but not inside a chunk of a file (1 MiB).
+  // `scratch` is free for use inside the call.
   Outcome Flush(Transport* transport, int64_t quota, char* scratch,
                 size_t scratch_size, Sent* sent);
 
@@ -60,7 +60,7 @@ class SendQueue {
                  Gathered* gathered) const;
   Outcome SendMemory(Transport* transport, int64_t quota, char* scratch,
                      size_t scratch_size, Sent* sent);
-  Outcome SendFileChunk(Transport* transport, int64_t quota, Sent* sent);
+  Outcome SendFileChunk(Transport* transport, Sent* sent);
   Outcome FileChanged(const FilePiece& piece, const char* what);
   void Consume(int64_t bytes);
 

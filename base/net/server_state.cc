@@ -118,8 +118,10 @@ void ServerState::CountClosed(CloseReason reason, const ConnectionInfo& info,
       fmt::format("{} connection closed: peer={} listener={} reason={}{}{}",
                   options.name, info.peer, info.listener,
                   CloseReasonName(reason), detail.empty() ? "" : ": ", detail);
-  // Clients come and go; that is no news.
-  if (reason == CloseReason::kPeerClosed ||
+  // Clients come and go; that is no news. Nor is an end that the protocol asked
+  // for without saying why.
+  if ((reason == CloseReason::kHandler && detail.empty()) ||
+      reason == CloseReason::kPeerClosed ||
       reason == CloseReason::kServerStopped ||
       reason == CloseReason::kSocketError || reason == CloseReason::kIdle) {
     VLOG(1) << line;

@@ -65,7 +65,8 @@ class Feeder {
       }
     }
   }
-  bool done() const { return position_ == stream_.size(); }
+  // Or nothing more can come of it.
+  bool done() const { return position_ == stream_.size() || bad_ != 0; }
 
   static constexpr size_t kScratch = 16 << 10;
   FrameReader reader_{1 << 20};

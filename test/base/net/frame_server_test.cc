@@ -1,5 +1,7 @@
 #include "base/net/frame_server.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <random>
 
@@ -61,9 +63,10 @@ TEST(FrameServerTest, FramesMayComeByteByByte) {
   Client client(server.port());
   std::string sent = Framed("abc") + Framed("") + Framed("defgh");
   for (char c : sent) ASSERT_TRUE(client.Write(std::string(1, c)));
-  EXPECT_EQ(server.Next().text, "abc");
-  EXPECT_EQ(server.Next().text, "");
-  EXPECT_EQ(server.Next().text, "defgh");
+  Request first = server.Next(), second = server.Next(), third = server.Next();
+  EXPECT_EQ(first.text, "abc");
+  EXPECT_EQ(second.text, "");
+  EXPECT_EQ(third.text, "defgh");
 }
 
 TEST(FrameServerTest, FramesOfAllSizesComeWhole) {
@@ -587,6 +590,68 @@ TEST(FrameServerTest, ListenersAreToldApart) {
   EXPECT_EQ(other.connection->info().peer_host, "127.0.0.1");
   EXPECT_NE(other.connection->info().id, id);
   other.reply->SendNothing();
+}
+
+TEST(FrameServerTest, AHostNameAndAnIpv6AddressAreListenedOn) {
+  FrameServerOptions options;
+  options.listeners = {{"NAME", "localhost", 0}};
+  TestServer server(options);
+  Client client(server.port());
+  client.SendFrame("by name");
+  EXPECT_EQ(server.Next().text, "by name");
+
+  int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in6 address = {};
+  address.sin6_family = AF_INET6;
+  address.sin6_addr = in6addr_loopback;
+  bool has_ipv6 = fd >= 0 && bind(fd, reinterpret_cast<sockaddr*>(&address),
+                                  sizeof(address)) == 0;
+  if (fd >= 0) close(fd);
+  if (!has_ipv6) GTEST_SKIP() << "no IPv6 here";
+  options.listeners = {{"SIX", "::1", 0}};
+  TestServer six(options);
+  fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  address.sin6_port = htons(static_cast<uint16_t>(six.port()));
+  ASSERT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)),
+            0);
+  ASSERT_EQ(send(fd, "\0\0\0\1!", 5, MSG_NOSIGNAL), 5);
+  Request request = six.Next();
+  EXPECT_EQ(request.connection->info().peer_host, "::1");
+  EXPECT_EQ(request.connection->info().peer,
+            "[::1]:" + std::to_string(request.connection->info().peer_port));
+  request.reply->SendNothing();
+  close(fd);
+}
+
+TEST(FrameServerTest, WithoutFreeDescriptorsConnectionsAreClosedNotLeftHanging) {
+  TestServer server;
+  server.on_frame = [](const auto&, Bytes frame, ReplyPtr reply) {
+    reply->Send(OutFrame(frame));
+  };
+  Client before(server.port());
+  before.SendFrame("in");
+  ASSERT_EQ(before.ReadFrame(), "in");
+
+  int early = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  rlimit limit;
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  rlimit low = limit;
+  low.rlim_cur = static_cast<rlim_t>(early) + 20;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
+  std::vector<int> taken;
+  for (int fd = dup(early); fd >= 0; fd = dup(early)) taken.push_back(fd);
+  {
+    Client refused(early, server.port(), 0);
+    // Its duplicates keep it open on our side only.
+    EXPECT_TRUE(refused.ReadsEnd());
+    before.SendFrame("still served");
+    EXPECT_EQ(before.ReadFrame(), "still served");
+  }
+  for (int fd : taken) close(fd);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  Client after(server.port());
+  after.SendFrame("room again");
+  EXPECT_EQ(after.ReadFrame(), "room again");
 }
 
 TEST(FrameServerTest, AnAddressThatCannotBeHadIsNamed) {

@@ -78,8 +78,11 @@ inline std::string Framed(const std::string& payload) {
 class Client {
  public:
   // `receive_buffer` > 0 makes a small window: a slow reader.
-  explicit Client(int port, int receive_buffer = 0) {
-    fd_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  explicit Client(int port, int receive_buffer = 0)
+      : Client(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), port,
+               receive_buffer) {}
+  // With a socket made earlier.
+  Client(int fd, int port, int receive_buffer) : fd_(fd) {
     if (receive_buffer > 0) {
       setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receive_buffer,
                  sizeof(receive_buffer));

@@ -183,12 +183,13 @@ TEST_F(SendQueueTest, AnythingSentInPartsArrivesByteForByte) {
 
 TEST_F(SendQueueTest, TheQuotaBoundsWhatOneCallSends) {
   OutFrame frame = OutFrame::FromString(std::string(100'000, 'm'));
-  frame.AppendFile(Piece(0, 1 << 20));
+  frame.AppendFile(Piece(0, 2 << 20));
   queue_.Append(std::move(frame));
   EXPECT_EQ(Flush(70'000), SendQueue::Outcome::kQuota);
   EXPECT_EQ(sent_.bytes, 70'000);
+  // A chunk of a file is not cut.
   EXPECT_EQ(Flush(70'000), SendQueue::Outcome::kQuota);
-  EXPECT_EQ(sent_.bytes, 140'000);
+  EXPECT_EQ(sent_.bytes, 100'004 + (1 << 20));
 }
 
 TEST_F(SendQueueTest, RawFramesHaveNoLength) {
@@ -231,6 +232,7 @@ TEST_F(SendQueueTest, AFileCutShortBetweenTwoCallsIsNoticed) {
   OutFrame frame;
   frame.AppendFile(Piece(0, 1'000'000));
   queue_.Append(std::move(frame));
+  transport_.room = 50'000;
   EXPECT_EQ(Flush(600'000), SendQueue::Outcome::kQuota);
   ASSERT_EQ(ftruncate(fd_, 700'000), 0);
   SendQueue::Outcome outcome;

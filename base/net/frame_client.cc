@@ -1,0 +1,263 @@
+#include "base/net/frame_client.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "asio/buffer.hpp"
+#include "asio/connect.hpp"
+#include "asio/ip/tcp.hpp"
+#include "asio/steady_timer.hpp"
+#include "asio/write.hpp"
+#include "base/net/frame_reader.h"
+#include "base/net/transport.h"
+#include "fmt/format.h"
+
+namespace sillok::net {
+namespace {
+
+using asio::ip::tcp;
+
+// Per look at the socket, so that no connection holds up the others.
+constexpr int64_t kReadQuota = 1 << 20;
+
+std::string WithLength(const Bytes& payload) {
+  std::string frame(4, '\0');
+  const auto size = static_cast<uint32_t>(payload.size());
+  for (int i = 0; i < 4; ++i) {
+    frame[static_cast<size_t>(i)] = static_cast<char>(size >> (24 - 8 * i));
+  }
+  for (const BytesPiece& piece : payload.pieces()) frame += piece.view();
+  return frame;
+}
+
+}  // namespace
+
+// What reactions hold on to. All but Expect and Abandon: on the loop thread.
+class FrameClient::Link : public std::enable_shared_from_this<Link> {
+ public:
+  Link(Loop* loop, Options options)
+      : loop_(loop), options_(std::move(options)) {}
+
+  // Any thread.
+  void Expect(Done done) {
+    std::lock_guard lock(calling_);
+    done_ = std::move(done);
+  }
+  void Abandon() {
+    std::lock_guard lock(calling_);
+    done_ = nullptr;
+  }
+
+  void Start(std::string frame, int64_t timeout_ms) {
+    frame_ = std::move(frame);
+    waiting_ = true;
+    deadline_.emplace(loop_->io(), std::chrono::milliseconds(timeout_ms));
+    deadline_->async_wait([self = shared_from_this(), call = ++call_](
+                              const asio::error_code& error) {
+      if (error || call != self->call_ || !self->waiting_) return;
+      self->Fail(absl::DeadlineExceededError(
+          fmt::format("no answer from {}", self->Peer())));
+    });
+    if (connection_ != nullptr) {
+      Write();
+    } else {
+      Connect();
+    }
+  }
+
+  void Close() {
+    waiting_ = false;
+    deadline_.reset();
+    Drop();
+  }
+
+ private:
+  // Reactions of a connection that was dropped find `dropped` set.
+  struct Connection {
+    Connection(asio::io_context& io, int32_t max_frame_bytes)
+        : resolver(io), socket(io), reader(max_frame_bytes) {}
+    tcp::resolver resolver;
+    tcp::socket socket;
+    std::unique_ptr<Transport> transport;
+    FrameReader reader;
+    bool dropped = false;
+  };
+  using ConnectionPtr = std::shared_ptr<Connection>;
+
+  std::string Peer() const {
+    return fmt::format("{}:{}", options_.host, options_.port);
+  }
+
+  void Connect() {
+    connection_ =
+        std::make_shared<Connection>(loop_->io(), options_.max_frame_bytes);
+    connection_->resolver.async_resolve(
+        options_.host, std::to_string(options_.port),
+        [self = shared_from_this(), connection = connection_](
+            const asio::error_code& error,
+            const tcp::resolver::results_type& found) {
+          if (connection->dropped) return;
+          if (error) return self->Lost(error);
+          asio::async_connect(
+              connection->socket, found,
+              [self, connection](const asio::error_code& failed,
+                                 const tcp::endpoint&) {
+                if (connection->dropped) return;
+                if (failed) return self->Lost(failed);
+                self->Connected();
+              });
+        });
+  }
+
+  void Connected() {
+    const int fd = connection_->socket.native_handle();
+    const int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (!options_.tcp_congestion.empty()) {
+      setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION,
+                 options_.tcp_congestion.data(),
+                 static_cast<socklen_t>(options_.tcp_congestion.size()));
+    }
+    asio::error_code error;
+    connection_->socket.native_non_blocking(true, error);
+    if (error) return Lost(error);
+    connection_->transport = MakePlainTransport(fd);
+    AwaitReadable();
+    Write();
+  }
+
+  void Write() {
+    asio::async_write(
+        connection_->socket, asio::buffer(frame_),
+        [self = shared_from_this(), connection = connection_](
+            const asio::error_code& error, size_t) {
+          if (error && !connection->dropped) self->Lost(error);
+        });
+  }
+
+  void AwaitReadable() {
+    connection_->socket.async_wait(
+        tcp::socket::wait_read,
+        [self = shared_from_this(),
+         connection = connection_](const asio::error_code& error) {
+          if (connection->dropped) return;
+          if (error) return self->Lost(error);
+          self->Read(connection);
+        });
+  }
+
+  void Read(const ConnectionPtr& connection) {
+    for (int64_t quota = kReadQuota; quota > 0;) {
+      const FrameReader::ReadTarget target =
+          connection->reader.Target(loop_->scratch(), Loop::kScratchBytes);
+      const ssize_t n = connection->transport->Read(target.parts, target.count);
+      const int error = errno;
+      connection->reader.Received(n > 0 ? static_cast<size_t>(n) : 0);
+      if (n == 0) return Fail(absl::UnavailableError(Peer() + " hung up"));
+      if (n < 0 && error != EAGAIN && error != EWOULDBLOCK) {
+        return Fail(absl::UnavailableError(
+            fmt::format("{}: {}", Peer(), strerror(error))));
+      }
+      if (n < 0) break;
+      TakeFrames(connection);
+      if (connection->dropped) return;
+      // A short read says what another one would.
+      if (static_cast<size_t>(n) < target.size) break;
+      quota -= n;
+    }
+    connection->reader.LetGo();
+    AwaitReadable();
+  }
+
+  void TakeFrames(const ConnectionPtr& connection) {
+    FrameReader& reader = connection->reader;
+    while (!connection->dropped) {
+      switch (reader.Next()) {
+        case FrameReader::Step::kMore:
+          return;
+        case FrameReader::Step::kLength:
+          reader.Begin(std::shared_ptr<char>(new char[reader.length()],
+                                             std::default_delete<char[]>()));
+          break;
+        case FrameReader::Step::kFrame:
+          if (!waiting_) {
+            return Fail(absl::UnavailableError(
+                Peer() + " sent what nobody asked for"));
+          }
+          Answer(reader.TakeFrame());
+          break;
+        case FrameReader::Step::kBadLength:
+          return Fail(absl::UnavailableError(fmt::format(
+              "{} sent a frame of {} bytes", Peer(), reader.length())));
+      }
+    }
+  }
+
+  void Answer(absl::StatusOr<Bytes> answer) {
+    waiting_ = false;
+    deadline_.reset();
+    std::lock_guard lock(calling_);
+    const Done done = std::exchange(done_, nullptr);
+    if (done) done(std::move(answer));
+  }
+
+  void Lost(const asio::error_code& error) {
+    Fail(absl::UnavailableError(
+        fmt::format("{}: {}", Peer(), error.message())));
+  }
+
+  void Fail(const absl::Status& status) {
+    Drop();
+    if (waiting_) Answer(status);
+  }
+
+  void Drop() {
+    if (connection_ == nullptr) return;
+    const ConnectionPtr connection = std::exchange(connection_, nullptr);
+    connection->dropped = true;
+    connection->resolver.cancel();
+    asio::error_code ignored;
+    connection->socket.close(ignored);
+  }
+
+  Loop* const loop_;
+  const Options options_;
+
+  // Held while `done_` runs, so that Abandon can wait for it; recursive because
+  // the client may go inside it.
+  std::recursive_mutex calling_;
+  Done done_;
+
+  // On the loop thread.
+  ConnectionPtr connection_;
+  std::string frame_;  // while it is being written
+  std::optional<asio::steady_timer> deadline_;
+  uint64_t call_ = 0;
+  bool waiting_ = false;
+};
+
+FrameClient::FrameClient(Loop* loop, Options options)
+    : loop_(loop), link_(std::make_shared<Link>(loop, std::move(options))) {}
+
+FrameClient::~FrameClient() {
+  link_->Abandon();
+  loop_->Post([link = link_] { link->Close(); });
+}
+
+void FrameClient::Call(const Bytes& request, int64_t timeout_ms, Done done) {
+  link_->Expect(std::move(done));
+  loop_->Post([link = link_, frame = WithLength(request), timeout_ms]() mutable {
+    link->Start(std::move(frame), timeout_ms);
+  });
+}
+
+}  // namespace sillok::net
