@@ -92,7 +92,8 @@ void Decoded(const Call& call, const Bytes& frame, size_t position,
              Respond respond) {
   Request request;
   absl::Status status =
-      kafka::DecodeMessage(frame, position, call.version, &request);
+      kafka::DecodeMessage(frame, position, call.version, &request,
+                           kafka::Trailing::kIgnored);
   if (!status.ok()) {
     return respond(Outcome::BadBody(status));
   }
@@ -106,7 +107,8 @@ void Answered(const Call& call, const Bytes& frame, size_t position,
               Respond respond) {
   Request request;
   absl::Status status =
-      kafka::DecodeMessage(frame, position, call.version, &request);
+      kafka::DecodeMessage(frame, position, call.version, &request,
+                           kafka::Trailing::kIgnored);
   if (!status.ok()) {
     return respond(Outcome::BadBody(status));
   }

@@ -12,16 +12,22 @@
 
 namespace sillok::kafka {
 
-// Reads the message that fills `frame` from `position` to its end; bytes left
-// over are an error. Bytes fields of `out` share the memory of `frame` (they
-// keep all of it alive: copy what is to be kept long). A frame of one piece is
-// read in place, one of several is flattened first.
+// What bytes after the last field are: damage, or nobody's business. Kafka's
+// broker looks no further than a request's fields, and there are clients that
+// end one with bytes too many (librdkafka 2.0 with ListGroups v4 and with
+// OffsetFetch v7 of all partitions).
+enum class Trailing { kRefused, kIgnored };
+
+// Reads the message that begins at `position` of `frame`. Bytes fields of `out`
+// share the memory of `frame` (they keep all of it alive: copy what is to be
+// kept long). A frame of one piece is read in place, one of several is flattened
+// first.
 // InvalidArgument naming message, version and field: bytes that are no such
 // message, a version outside kInfo, or a message that would decode to more than
 // Reader's memory bound; `out` then holds what was read so far.
 template <typename T>
 absl::Status DecodeMessage(const Bytes& frame, size_t position, int16_t version,
-                           T* out);
+                           T* out, Trailing trailing = Trailing::kRefused);
 
 // The message's bytes; large Bytes fields are handed through as pieces, not
 // copied. InvalidArgument: version outside kInfo, null where this version has

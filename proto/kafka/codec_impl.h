@@ -10,10 +10,10 @@ namespace sillok::kafka {
 
 template <typename T>
 absl::Status DecodeMessage(const Bytes& frame, size_t position, int16_t version,
-                           T* out) {
+                           T* out, Trailing trailing) {
   Reader reader(frame, position, T::kInfo, version);
   reader.Message(*out);
-  return reader.Finish();
+  return trailing == Trailing::kIgnored ? reader.status() : reader.Finish();
 }
 
 template <typename T>
@@ -25,8 +25,9 @@ absl::StatusOr<Bytes> EncodeMessage(const T& message, int16_t version) {
 
 }  // namespace sillok::kafka
 
-#define SILLOK_KAFKA_MESSAGE(T)                                              \
-  template absl::Status DecodeMessage<T>(const Bytes&, size_t, int16_t, T*); \
+#define SILLOK_KAFKA_MESSAGE(T)                                             \
+  template absl::Status DecodeMessage<T>(const Bytes&, size_t, int16_t, T*, \
+                                         Trailing);                         \
   template absl::StatusOr<Bytes> EncodeMessage<T>(const T&, int16_t)
 
 #endif  // SILLOK_PROTO_KAFKA_CODEC_IMPL_H_

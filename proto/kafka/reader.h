@@ -42,7 +42,7 @@ class Reader {
   }
   // What came of it; bytes left over are an error here.
   absl::Status Finish();
-  // The same for a header, which a body follows.
+  // The same where something may follow: a body after its header.
   absl::Status status() const { return status_; }
   size_t position() const { return position_; }
 

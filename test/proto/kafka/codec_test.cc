@@ -8,6 +8,7 @@
 #include "proto/kafka/connection.h"
 #include "proto/kafka/fetch.h"
 #include "proto/kafka/group_membership.h"
+#include "proto/kafka/group_offsets.h"
 #include "proto/kafka/metadata.h"
 #include "proto/kafka/produce.h"
 #include "test/golden/golden.h"
@@ -91,6 +92,21 @@ TEST(KafkaCodecTest, ErrorsNameMessageVersionAndField) {
             "MetadataRequest v9: topics: is a varint of more than 32 bits");
   EXPECT_EQ(DecodeError<MetadataRequest>("808080808000", 9),
             "MetadataRequest v9: topics: is a varint of more than 32 bits");
+}
+
+TEST(KafkaCodecTest, BytesAfterARequestCanBeLeftUnread) {
+  // As librdkafka 2.0.2 sends it: no topics in four bytes for one, then
+  // require_stable and the tags, which nobody gets to see.
+  auto frame = Bytes::FromString(std::string("\x02g\0\0\0\0\1\0", 8));
+  OffsetFetchRequest request;
+  ASSERT_TRUE(DecodeMessage(frame, 0, 7, &request, Trailing::kIgnored).ok());
+  EXPECT_EQ(request.group_id, "g");
+  EXPECT_FALSE(request.topics.has_value());
+  EXPECT_FALSE(DecodeMessage(frame, 0, 7, &request).ok());
+  // Too few are too few all the same.
+  frame = Bytes::FromString(std::string("\x02g\0", 3));
+  EXPECT_FALSE(
+      DecodeMessage(frame, 0, 7, &request, Trailing::kIgnored).ok());
 }
 
 TEST(KafkaCodecTest, ATextLongerThanKafkasIsRefusedBeforeItIsLookedFor) {
