@@ -22,7 +22,8 @@ as_root() {
   fi
 }
 
-# Installs the packages of tools/packages.txt that are not there.
+# Installs the packages of tools/packages.txt that are not there, and those that
+# are named.
 install_packages() {
   command -v dpkg-query >/dev/null && command -v apt-get >/dev/null ||
     fail "this is no Debian machine (no apt-get)" \
@@ -33,7 +34,7 @@ install_packages() {
     case "$package" in '' | '#'*) continue ;; esac
     dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null |
       grep -qx installed || missing+=("$package")
-  done <"$SILLOK_ROOT/tools/packages.txt"
+  done < <(cat "$SILLOK_ROOT/tools/packages.txt" && printf '%s\n' "$@")
   if [ ${#missing[@]} = 0 ]; then
     say "packages: all there"
     return
@@ -58,6 +59,16 @@ install_packages() {
   fi
   [ -z "$made_policy" ] || as_root rm -f "$policy"
   rm -f "$log"
+}
+
+# The same with what only tests need.
+install_test_packages() {
+  local packages
+  mapfile -t packages <"$SILLOK_ROOT/tools/test-packages.txt"
+  # Debian's npm cannot stand beside the nodejs of others, which brings its own.
+  command -v node >/dev/null || packages+=(nodejs)
+  command -v npm >/dev/null || packages+=(npm)
+  install_packages "${packages[@]}"
 }
 
 # Bazel with the caches that make a second run short.
