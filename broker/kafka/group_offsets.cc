@@ -59,7 +59,8 @@ void HandleOffsetCommit(const Call& call, OffsetCommitRequest request,
           }
         }
         done(std::move(response));
-      });
+      },
+      request.retention_time_ms);
 }
 
 // ---- OffsetFetch
