@@ -27,6 +27,9 @@ constexpr int16_t kFirstVersionWithSessions = 7;
 constexpr int16_t kFirstVersionWithTopicIds = 13;
 constexpr int16_t kFirstVersionWithHints = 16;
 constexpr int8_t kReadCommitted = 1;
+// A fetch that waits outlives its connection: it must not do so for days. An
+// answer without records before the client's time is over is a fine one.
+constexpr int32_t kLongestWaitMs = 60'000;
 
 FetchSessionRequest ToSessionRequest(const Request& request, int16_t version) {
   FetchSessionRequest out;
@@ -90,7 +93,8 @@ class FetchCall : public std::enable_shared_from_this<FetchCall> {
     wanted.set_max_bytes(std::max(1, request.max_bytes));
     wanted.set_min_bytes(
         std::clamp(request.min_bytes, 0, wanted.max_bytes()));
-    wanted.set_max_wait_ms(std::max(0, request.max_wait_ms));
+    wanted.set_max_wait_ms(
+        std::clamp(request.max_wait_ms, 0, kLongestWaitMs));
     wanted.set_isolation_level(request.isolation_level);
     wanted.set_client_id(call_.caller.client_id);
     auto view = call_.broker->cluster->Get();

@@ -77,7 +77,7 @@ void KafkaConnection::Refuse(RefusalReason reason,
       "closing a Kafka connection: peer={} listener={}{} why={}",
       connection_->info().peer, connection_->info().listener, request, why);
   door_->LogRefusal(connection_->info().peer_host, line);
-  reply->Close(why);
+  reply->Close("");  // it is in our line
 }
 
 void KafkaConnection::OnBadLength(int32_t length, net::ReplyPtr reply) {
@@ -138,7 +138,7 @@ void KafkaConnection::OnFrame(Bytes frame, net::ReplyPtr reply) {
                     connection->info().peer, connection->info().listener,
                     NameOf(header),
                     Printable(header.client_id.value_or("")), why));
-    reply->Close(why);
+    reply->Close("");  // it is in our line
   };
   api->handler.handle(call, frame, parsed->body_position, std::move(respond));
 }

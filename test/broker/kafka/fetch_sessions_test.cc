@@ -42,7 +42,7 @@ FetchedItem WithRecords(int64_t high_watermark = 10) {
   return {ErrorCode::NONE, high_watermark, 0, true};
 }
 FetchedItem Failed() {
-  return {ErrorCode::NOT_LEADER_OR_FOLLOWER, -1, -1, false};
+  return {ErrorCode::NOT_LEADER_OR_FOLLOWER, -1, 0, false};
 }
 
 // Begins a session of `items`, all quiet; its id.
