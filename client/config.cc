@@ -144,6 +144,66 @@ Entry<Config> Choice(const char* name, E Base::*field,
           }};
 }
 
+// A number that has no value unless it is set.
+template <typename Config, typename Base>
+Entry<Config> OptionalNumber(const char* name, std::optional<int> Base::*field,
+                             int64_t least, int64_t most) {
+  return {name,
+          "a number from " + std::to_string(least) + " to " +
+              std::to_string(most) + ", or nothing",
+          [=](std::string_view text, Config* config) {
+            config->*field = std::nullopt;
+            if (text.empty()) return true;
+            auto value = ParseInt(text);
+            if (!value || *value < least || *value > most) return false;
+            config->*field = static_cast<int>(*value);
+            return true;
+          },
+          [=](const Config& config) {
+            const std::optional<int>& value = config.*field;
+            return value ? std::to_string(*value) : std::string();
+          }};
+}
+
+// Kafka's partitioner classes, and what they are called here.
+struct PartitionerClass {
+  const char* kafka_class;
+  const char* package;
+  const char* name;
+};
+constexpr PartitionerClass kPartitionerClasses[] = {
+    {"DefaultPartitioner", "org.apache.kafka.clients.producer.internals.",
+     "murmur2"},
+    {"RoundRobinPartitioner", "org.apache.kafka.clients.producer.",
+     "roundrobin"},
+    {"UniformStickyPartitioner", "org.apache.kafka.clients.producer.",
+     "random-sticky"},
+};
+
+Entry<ProducerConfig> PartitionerClassEntry() {
+  return {"partitioner.class",
+          "DefaultPartitioner, RoundRobinPartitioner, "
+          "UniformStickyPartitioner",
+          [](std::string_view text, ProducerConfig* config) {
+            for (const PartitionerClass& known : kPartitionerClasses) {
+              if (text == known.kafka_class ||
+                  text == known.package + std::string(known.kafka_class)) {
+                config->partitioner = known.name;
+                return true;
+              }
+            }
+            return false;
+          },
+          [](const ProducerConfig& config) {
+            for (const PartitionerClass& known : kPartitionerClasses) {
+              if (config.partitioner == known.name) {
+                return std::string(known.kafka_class);
+              }
+            }
+            return std::string();
+          }};
+}
+
 template <typename Config>
 void AddCommon(Table<Config>* table) {
   table->push_back(
@@ -189,6 +249,17 @@ const Table<ProducerConfig>& ProducerTable() {
     t->push_back(Number<C>("delivery.timeout.ms", &C::delivery_timeout_ms, 1,
                            kMaxMs));
     t->push_back(Number<C>("retries", &C::retries, 0, kMaxMs));
+    t->push_back({"enable.idempotence", "true or false",
+                  [](std::string_view text, C* config) {
+                    if (text != "true" && text != "false") return false;
+                    config->enable_idempotence = text == "true";
+                    return true;
+                  },
+                  [](const C& config) {
+                    return std::string(
+                        config.enable_idempotence.value_or(true) ? "true"
+                                                                 : "false");
+                  }});
     t->push_back(Number<C>("max.in.flight.requests.per.connection",
                            &C::max_in_flight, 1, 1'000));
     t->push_back(Choice<C>("compression.type", &C::compression,
@@ -198,11 +269,21 @@ const Table<ProducerConfig>& ProducerTable() {
                             {"lz4", CompressionType::kLz4},
                             {"zstd", CompressionType::kZstd}}));
     t->push_back(
+        OptionalNumber<C>("compression.gzip.level", &C::gzip_level, 1, 9));
+    t->push_back(
+        OptionalNumber<C>("compression.lz4.level", &C::lz4_level, 1, 17));
+    t->push_back(OptionalNumber<C>("compression.zstd.level", &C::zstd_level,
+                                   -131072, 22));
+    t->push_back(
         Number<C>("max.request.size", &C::max_request_size, 1, 1 << 30));
     t->push_back(Choice<C>("partitioner", &C::partitioner,
                            {{"murmur2", "murmur2"},
+                            {"murmur2_random", "murmur2"},
+                            {"consistent_random", "consistent_random"},
+                            {"fnv1a_random", "fnv1a_random"},
                             {"roundrobin", "roundrobin"},
                             {"random-sticky", "random-sticky"}}));
+    t->push_back(PartitionerClassEntry());
     t->push_back(Boolean<C>("allow.auto.create.topics",
                             &C::allow_auto_create_topics));
     return t;
@@ -315,6 +396,23 @@ std::vector<ConfigKey> Keys(const Table<Config>& table) {
 absl::StatusOr<ProducerConfig> ProducerConfig::FromProperties(
     const Properties& from) {
   return Read(ProducerTable(), from);
+}
+
+absl::StatusOr<bool> ProducerConfig::Idempotent() const {
+  constexpr int kMostInFlight = 5;  // batches that a broker remembers
+  std::string obstacle;
+  if (acks != -1) {
+    obstacle = "acks=all, not acks=" + std::to_string(acks);
+  } else if (retries == 0) {
+    obstacle = "retries above 0";
+  } else if (max_in_flight > kMostInFlight) {
+    obstacle = "max.in.flight.requests.per.connection of at most 5, not " +
+               std::to_string(max_in_flight);
+  }
+  if (obstacle.empty()) return enable_idempotence.value_or(true);
+  if (!enable_idempotence.value_or(false)) return false;
+  return ErrorStatus(ErrorCode::INVALID_CONFIG,
+                     "enable.idempotence=true needs " + obstacle);
 }
 
 absl::StatusOr<ConsumerConfig> ConsumerConfig::FromProperties(

@@ -9,13 +9,19 @@
 #define SILLOK_CLIENT_CONFIG_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 
 namespace sillok::client {
+
+class Partitioner;
+class ProducerInterceptor;
 
 using Properties = std::map<std::string, std::string>;
 
@@ -52,20 +58,43 @@ struct ProducerConfig : ClientConfig {
   int64_t max_block_ms = 60'000;         // max.block.ms
   int64_t delivery_timeout_ms = 120'000;  // delivery.timeout.ms
   int64_t retries = 2'147'483'647;        // retries
+  // enable.idempotence: brokers know a batch that they have, so that nothing is
+  // in the log twice and nothing overtakes, whatever is sent again. Needs
+  // acks=all, retries and at most 5 requests in flight: to ask for it (true)
+  // with other settings is an error. Not set: on, unless those settings rule it
+  // out.
+  std::optional<bool> enable_idempotence;
   // max.in.flight.requests.per.connection. Requests of one connection are
-  // executed in order. With more than 1, a batch that the broker refuses for a
-  // passing reason (NOT_ENOUGH_REPLICAS, say) can be overtaken by the next one
-  // that was already on its way; 1 rules that out.
+  // executed in order. Without idempotence and with more than 1, a batch that
+  // the broker refuses for a passing reason (NOT_ENOUGH_REPLICAS, say) can be
+  // overtaken by the next one that was already on its way.
   int max_in_flight = 5;
   CompressionType compression = CompressionType::kNone;  // compression.type
+  // compression.gzip.level 1..9, compression.lz4.level 1..17,
+  // compression.zstd.level -131072..22; not set: the codec's own default.
+  std::optional<int> gzip_level;
+  std::optional<int> lz4_level;
+  std::optional<int> zstd_level;
   int64_t max_request_size = 1024 * 1024;                // max.request.size
-  // partitioner: `murmur2` (default): records with a key by Kafka's hash of the
-  // key, others to one partition until a batch of it is full; `roundrobin`;
-  // `random-sticky` ignores keys.
+  // partitioner: how records with a key are placed; others go to one partition
+  // until a batch of it is full. `murmur2` (default; also `murmur2_random`) as
+  // Kafka's Java clients do, `consistent_random` as librdkafka does,
+  // `fnv1a_random` as sarama does; `roundrobin` and `random-sticky` ignore keys.
+  // partitioner.class takes Kafka's classes for the same: DefaultPartitioner,
+  // RoundRobinPartitioner, UniformStickyPartitioner, with their packages or
+  // without.
   std::string partitioner = "murmur2";
+  // The application's own instead (partitioner.h), made once for each topic.
+  std::function<std::unique_ptr<Partitioner>(const std::string& topic)>
+      make_partitioner;
+  // Told of every record and answer, in this order (interceptor.h).
+  std::vector<std::shared_ptr<ProducerInterceptor>> interceptors;
   bool allow_auto_create_topics = true;  // allow.auto.create.topics
 
   static absl::StatusOr<ProducerConfig> FromProperties(const Properties& from);
+  // What enable.idempotence comes to; INVALID_CONFIG, naming the setting that
+  // rules it out, when it was asked for.
+  absl::StatusOr<bool> Idempotent() const;
 };
 
 enum class OffsetReset { kLatest, kEarliest, kNone };

@@ -10,6 +10,8 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "client/interceptor.h"
+#include "client/internal/backoff.h"
 #include "client/internal/cluster_client.h"
 #include "client/internal/loop.h"
 #include "client/internal/produce_sender.h"
@@ -18,7 +20,8 @@
 namespace sillok::client {
 namespace {
 
-AccumulatorOptions ToAccumulatorOptions(const ProducerConfig& config) {
+AccumulatorOptions ToAccumulatorOptions(const ProducerConfig& config,
+                                        bool idempotent) {
   AccumulatorOptions options;
   options.batch_size = static_cast<size_t>(std::max<int64_t>(
       std::min(config.batch_size, config.max_request_size), 1));
@@ -30,9 +33,24 @@ AccumulatorOptions ToAccumulatorOptions(const ProducerConfig& config) {
   options.retry_backoff_ms = config.retry_backoff_ms;
   options.retry_backoff_max_ms = config.retry_backoff_max_ms;
   options.max_in_flight = config.max_in_flight;
+  options.idempotent = idempotent;
   options.partitioner = PartitionerFromName(config.partitioner);
+  options.make_partitioner = config.make_partitioner;
   options.seed = std::random_device()();
   return options;
+}
+
+int LevelOf(const ProducerConfig& config) {
+  switch (config.compression) {
+    case CompressionType::kGzip:
+      return config.gzip_level.value_or(record::kDefaultLevel);
+    case CompressionType::kLz4:
+      return config.lz4_level.value_or(record::kDefaultLevel);
+    case CompressionType::kZstd:
+      return config.zstd_level.value_or(record::kDefaultLevel);
+    default:
+      return record::kDefaultLevel;
+  }
 }
 
 // CompressionType and record::Codec share their numbers' order.
@@ -63,7 +81,7 @@ bool SuggestsStaleMetadata(ErrorCode code) {
 // sends, receives and runs callbacks.
 class ProducerImpl final : public Producer {
  public:
-  explicit ProducerImpl(const ProducerConfig& config);
+  ProducerImpl(const ProducerConfig& config, bool idempotent);
   ~ProducerImpl() override { (void)Close(absl::ZeroDuration()); }
 
   absl::Status Send(const ProducerRecord& record,
@@ -77,6 +95,8 @@ class ProducerImpl final : public Producer {
   using Lock = std::unique_lock<std::mutex>;
   using TimePoint = std::chrono::steady_clock::time_point;
 
+  // Send without the interceptors.
+  absl::Status Queue(const ProducerRecord& record, SendCallback callback);
   // Waits for the topic's partitions; OK when they are known.
   absl::Status AwaitTopic(const std::string& topic, TimePoint deadline,
                           Lock* lock);
@@ -95,10 +115,17 @@ class ProducerImpl final : public Producer {
   // Runs the callbacks, then lets go of the batch.
   void Answer(const ProduceOutcome& outcome);
   absl::Status ExpiryStatus(const ProduceBatch& batch) const;
-  void FailAll();
+  void FailAll(const absl::Status& why);
+  // Asks a broker for a producer id until one is had.
+  void WantProducerId();
+  void OnProducerId(const grpc::Status& status,
+                    const v1::InitProducerIdResponse& response);
+  // Nothing can be sent any more: what is queued and what comes fails.
+  void Fatal(const absl::Status& why);
 
   const ProducerConfig config_;
   const record::Codec codec_;
+  const int level_;
   const Clock& clock_ = Clock::Real();
 
   mutable std::mutex mutex_;
@@ -106,6 +133,8 @@ class ProducerImpl final : public Producer {
   RecordAccumulator accumulator_;
   std::map<std::string, absl::Status> topic_problems_;
   absl::Status cluster_problem_;
+  absl::Status producer_id_problem_;  // why there is none yet
+  absl::Status fatal_;
   std::unordered_set<std::string> wanted_topics_;
   int64_t wake_at_ms_ = INT64_MAX;  // when the loop will look by itself
   bool pump_posted_ = false;
@@ -116,6 +145,8 @@ class ProducerImpl final : public Producer {
   std::map<int32_t, std::unique_ptr<ProduceSender>> senders_;
   bool timer_armed_ = false;
   Loop::TimerId timer_{};
+  bool asking_producer_id_ = false;
+  int producer_id_failures_ = 0;
   bool pumping_ = false;
   bool failing_ = false;
 
@@ -124,10 +155,11 @@ class ProducerImpl final : public Producer {
   Loop loop_;
 };
 
-ProducerImpl::ProducerImpl(const ProducerConfig& config)
+ProducerImpl::ProducerImpl(const ProducerConfig& config, bool idempotent)
     : config_(config),
       codec_(ToCodec(config.compression)),
-      accumulator_(ToAccumulatorOptions(config)),
+      level_(LevelOf(config)),
+      accumulator_(ToAccumulatorOptions(config, idempotent)),
       loop_("producer") {
   cluster_ = std::make_unique<ClusterClient>(
       &loop_, config_, config_.allow_auto_create_topics,
@@ -141,6 +173,27 @@ ProducerImpl::ProducerImpl(const ProducerConfig& config)
 
 absl::Status ProducerImpl::Send(const ProducerRecord& record,
                                 SendCallback callback) {
+  if (config_.interceptors.empty()) {
+    return Queue(record, std::move(callback));
+  }
+  ProducerRecord changed = record;
+  std::vector<std::shared_ptr<const void>> kept;
+  for (const auto& interceptor : config_.interceptors) {
+    kept.push_back(interceptor->OnSend(&changed));
+  }
+  return Queue(changed, [this, topic = std::string(changed.topic),
+                         callback = std::move(callback)](
+                            const absl::Status& status,
+                            const RecordMetadata& metadata) {
+    for (const auto& interceptor : config_.interceptors) {
+      interceptor->OnAnswer(topic, status, metadata);
+    }
+    if (callback) callback(status, metadata);
+  });
+}
+
+absl::Status ProducerImpl::Queue(const ProducerRecord& record,
+                                 SendCallback callback) {
   std::optional<TimePoint> deadline;
   absl::Status failure;
   int32_t partition = -1;
@@ -148,6 +201,10 @@ absl::Status ProducerImpl::Send(const ProducerRecord& record,
   while (true) {
     if (closed_) {
       failure = ErrorStatus(ErrorCode::INVALID_REQUEST, "the producer is closed");
+      break;
+    }
+    if (!fatal_.ok()) {
+      failure = fatal_;
       break;
     }
     auto appended = accumulator_.Append(record, clock_.WallMs(),
@@ -210,11 +267,11 @@ absl::Status ProducerImpl::AwaitTopic(const std::string& topic,
     return found == topic_problems_.end() ? cluster_problem_ : found->second;
   };
   bool done = changed_.wait_until(*lock, deadline, [&] {
-    return closed_ || accumulator_.PartitionCount(topic) > 0 ||
+    return closed_ || !fatal_.ok() || accumulator_.PartitionCount(topic) > 0 ||
            (topic_problems_.count(topic) != 0 &&
             !IsRetriable(ErrorCodeOf(topic_problems_[topic])));
   });
-  if (accumulator_.PartitionCount(topic) > 0 || closed_) {
+  if (accumulator_.PartitionCount(topic) > 0 || closed_ || !fatal_.ok()) {
     return absl::OkStatus();
   }
   if (!done && problem().ok()) {
@@ -238,7 +295,7 @@ absl::Status ProducerImpl::AwaitMemory(TimePoint deadline, Lock* lock) {
   if (loop_.InLoop()) return full();
   size_t before = accumulator_.buffered_bytes();
   bool done = changed_.wait_until(*lock, deadline, [&] {
-    return closed_ || accumulator_.buffered_bytes() < before;
+    return closed_ || !fatal_.ok() || accumulator_.buffered_bytes() < before;
   });
   return done ? absl::OkStatus() : full();
 }
@@ -258,7 +315,7 @@ void ProducerImpl::WakeSender(int64_t due_ms) {
 absl::Status ProducerImpl::Flush(absl::Duration timeout) {
   Lock lock(mutex_);
   accumulator_.Flush();
-  uint64_t fence = accumulator_.next_sequence();
+  uint64_t fence = accumulator_.next_order();
   WakeSender(INT64_MIN);
   bool done = changed_.wait_for(
       lock, std::chrono::milliseconds(absl::ToInt64Milliseconds(timeout)),
@@ -284,24 +341,25 @@ absl::Status ProducerImpl::Close(absl::Duration timeout) {
     closed_ = true;
     changed_.notify_all();
   }
-  loop_.Post([this] { FailAll(); });
+  loop_.Post([this] {
+    failing_ = true;
+    FailAll(ErrorStatus(ErrorCode::REQUEST_TIMED_OUT,
+                        "the producer was closed"));
+  });
   loop_.Stop();
   senders_.clear();
   return flushed;
 }
 
-void ProducerImpl::FailAll() {
-  failing_ = true;
-  absl::Status closed =
-      ErrorStatus(ErrorCode::REQUEST_TIMED_OUT, "the producer was closed");
-  for (auto& [id, sender] : senders_) sender->Abort(closed);
+void ProducerImpl::FailAll(const absl::Status& why) {
+  for (auto& [id, sender] : senders_) sender->Abort(why);
   std::vector<BatchPtr> rest;
   {
     Lock lock(mutex_);
     rest = accumulator_.TakeAll();
   }
   for (BatchPtr& batch : rest) {
-    absl::Status status = batch->last_error.ok() ? closed : batch->last_error;
+    absl::Status status = batch->last_error.ok() ? why : batch->last_error;
     Answer({std::move(batch), status, ErrorCodeOf(status)});
   }
 }
@@ -376,14 +434,16 @@ void ProducerImpl::Pump() {
       });
       wake_at_ms_ = work.next_ms;
     }
-    for (BatchPtr& batch : work.expired) {
-      absl::Status status = ExpiryStatus(*batch);
+    for (BatchPtr& batch : work.failed) {
+      absl::Status status =
+          batch->final_error.ok() ? ExpiryStatus(*batch) : batch->final_error;
       Answer({std::move(batch), status, ErrorCodeOf(status)});
     }
     for (auto& [broker_id, batches] : work.sends) {
       SendTo(broker_id, std::move(batches));
     }
-  } while (!work.sends.empty());
+  } while (!work.sends.empty() || !work.failed.empty());
+  if (work.needs_producer_id) WantProducerId();
   if (work.needs_metadata || unknown_broker) cluster_->Refresh();
   if (timer_armed_) loop_.Cancel(timer_);
   timer_armed_ = work.next_ms != INT64_MAX;
@@ -416,7 +476,7 @@ void ProducerImpl::SendTo(int32_t broker_id, std::vector<BatchPtr> batches) {
   for (BatchPtr& batch : batches) {
     // Compression and checksum happen here, off the application's threads.
     if (!batch->finished) {
-      absl::Status status = batch->writer.Finish(codec_);
+      absl::Status status = batch->writer.Finish(codec_, level_, batch->stamp);
       if (!status.ok()) {
         Answer({std::move(batch), status, ErrorCodeOf(status)});
         continue;
@@ -447,27 +507,99 @@ void ProducerImpl::OnOutcomes(std::vector<ProduceOutcome> outcomes) {
 
 bool ProducerImpl::TryAgain(ProduceOutcome* outcome) {
   if (failing_) return false;
+  {
+    Lock lock(mutex_);
+    if (accumulator_.Failed(outcome->batch, outcome->code, outcome->status,
+                            loop_.NowMs())) {
+      ++stats_.retries;
+      return true;
+    }
+  }
   bool passing = IsRetriable(outcome->code) ||
                  outcome->code == ErrorCode::BROKER_NOT_AVAILABLE;
-  if (!passing) return false;
-  Lock lock(mutex_);
-  if (accumulator_.Retry(outcome->batch, outcome->status, loop_.NowMs())) {
-    ++stats_.retries;
-    return true;
-  }
-  lock.unlock();
-  if (config_.acks != 0 && outcome->batch->attempts < config_.retries) {
+  if (passing && config_.acks != 0 &&
+      outcome->batch->attempts < config_.retries) {
     outcome->status = ExpiryStatus(*outcome->batch);
     outcome->code = ErrorCode::REQUEST_TIMED_OUT;
   }
   return false;
 }
 
+void ProducerImpl::WantProducerId() {
+  if (asking_producer_id_ || failing_) return;
+  const int32_t broker = cluster_->AnyBroker();
+  if (broker < 0) {
+    cluster_->Refresh();  // OnMetadata pumps again
+    return;
+  }
+  asking_producer_id_ = true;
+  cluster_->Call(
+      broker, &v1::Broker::Stub::AsyncInitProducerId,
+      v1::InitProducerIdRequest(), config_.request_timeout_ms,
+      [this, broker](const grpc::Status& status,
+                     v1::InitProducerIdResponse& response) {
+        if (!status.ok() &&
+            status.error_code() != grpc::StatusCode::UNIMPLEMENTED) {
+          Lock lock(mutex_);
+          producer_id_problem_ =
+              TransportError("broker " + std::to_string(broker), status);
+        }
+        OnProducerId(status, response);
+      });
+}
+
+void ProducerImpl::OnProducerId(const grpc::Status& status,
+                                const v1::InitProducerIdResponse& response) {
+  const ErrorCode code = FromProto(response.error_code());
+  if (status.ok() && code == ErrorCode::NONE) {
+    {
+      Lock lock(mutex_);
+      producer_id_problem_ = absl::OkStatus();
+      accumulator_.SetProducerId(response.producer_id());
+    }
+    producer_id_failures_ = 0;
+    asking_producer_id_ = false;
+    return Pump();
+  }
+  if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
+    return Fatal(ErrorStatus(
+        ErrorCode::UNSUPPORTED_VERSION,
+        "the brokers give no producer ids; set enable.idempotence=false"));
+  }
+  if (status.ok()) {
+    const absl::Status why = ErrorStatus(
+        code, "no producer id: " + (response.error_message().empty()
+                                        ? std::string(ErrorMessage(code))
+                                        : response.error_message()));
+    if (!IsRetriable(code)) return Fatal(why);
+    Lock lock(mutex_);
+    producer_id_problem_ = why;
+  }
+  cluster_->Refresh();  // the next broker may be better off
+  ++producer_id_failures_;
+  loop_.After(BackoffMs(config_.retry_backoff_ms, config_.retry_backoff_max_ms,
+                        producer_id_failures_,
+                        static_cast<uint64_t>(loop_.NowMs())),
+              [this] {
+                asking_producer_id_ = false;
+                Pump();
+              });
+}
+
+void ProducerImpl::Fatal(const absl::Status& why) {
+  {
+    Lock lock(mutex_);
+    if (fatal_.ok()) fatal_ = why;
+    changed_.notify_all();
+  }
+  FailAll(why);
+}
+
 absl::Status ProducerImpl::ExpiryStatus(const ProduceBatch& batch) const {
   absl::Status last = batch.last_error;
   if (last.ok()) {
     Lock lock(mutex_);
-    last = cluster_problem_;
+    last = !cluster_problem_.ok() ? cluster_problem_ : producer_id_problem_;
   }
   // An unreachable cluster is worth its own code: nothing was delivered because
   // nobody was there.
@@ -498,7 +630,7 @@ void ProducerImpl::Answer(const ProduceOutcome& outcome) {
   auto count = static_cast<uint64_t>(batch.writer.count());
   Lock lock(mutex_);
   (outcome.status.ok() ? stats_.records_sent : stats_.records_failed) += count;
-  accumulator_.Complete(outcome.batch);
+  accumulator_.Complete(outcome.batch, outcome.status.ok());
   // Sole owner: the network has let go of the bytes.
   if (outcome.batch.use_count() == 1) {
     size_t capacity = batch.writer.capacity();
@@ -521,7 +653,9 @@ absl::StatusOr<std::unique_ptr<Producer>> Producer::Create(
         "delivery.timeout.ms=" + std::to_string(config.delivery_timeout_ms) +
             " is less than linger.ms=" + std::to_string(config.linger_ms));
   }
-  return std::make_unique<ProducerImpl>(config);
+  absl::StatusOr<bool> idempotent = config.Idempotent();
+  if (!idempotent.ok()) return idempotent.status();
+  return std::make_unique<ProducerImpl>(config, *idempotent);
 }
 
 std::future<absl::StatusOr<RecordMetadata>> Producer::Send(

@@ -5,11 +5,12 @@
 //                     [](const absl::Status& s, const RecordMetadata& m) {...});
 //   (*producer)->Flush(absl::Seconds(10));
 //
-// Thread-safe. Records of one partition keep the order of their Send calls
-// (config.h, max.in.flight, names the exception). Delivery is at least once: a
-// record whose answer was lost is sent again. When a record's final Status is an
-// error, it may or may not be in the log, unless the code says that it was
-// refused (MESSAGE_TOO_LARGE, INVALID_RECORD, ...).
+// Thread-safe. Records of one partition keep the order of their Send calls, and
+// each is in the log once, whatever has to be sent again (enable.idempotence,
+// config.h; without it a record whose answer was lost may be there twice, or in
+// another order). When a record's final Status is an error, it may or may not be
+// in the log, unless the code says that it was refused (MESSAGE_TOO_LARGE,
+// INVALID_RECORD, ...); those behind it go on in order.
 #ifndef SILLOK_CLIENT_PRODUCER_H_
 #define SILLOK_CLIENT_PRODUCER_H_
 

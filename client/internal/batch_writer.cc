@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "glog/logging.h"
 #include "proto/record/compression.h"
 #include "proto/record/crc.h"
 #include "proto/record/record_batch.h"
@@ -105,7 +106,36 @@ void BatchWriter::Grow(size_t needed) {
   capacity_ = capacity;
 }
 
-absl::Status BatchWriter::Finish(record::Codec codec) {
+std::vector<BatchWriter> BatchWriter::Split(size_t size) const {
+  std::vector<BatchWriter> parts;
+  record::BatchHeader header;
+  header.base_timestamp = base_timestamp_;
+  const char* p = memory_.get() + record::kBatchHeaderBytes;
+  const char* const end = memory_.get() + size_;
+  record::RecordView view;
+  while (p != nullptr && p < end) {
+    p = record::ParseRecord(p, end, header, &view);
+    CHECK(p != nullptr) << "a record that this writer wrote";
+    ProducerRecord record;
+    record.key = view.key;
+    record.value = view.value;
+    for (const record::RecordHeader& h : view.headers()) {
+      record.headers.push_back({h.key, h.value});
+    }
+    const size_t bound = SizeBound(record);
+    if (parts.empty() || parts.back().size() + bound > size) {
+      // A bound is more than what the record takes: room for the last one.
+      constexpr size_t kSlack = 128;
+      parts.emplace_back(std::max(std::min(size, size_) + kSlack,
+                                  bound + record::kBatchHeaderBytes));
+    }
+    parts.back().Append(record, view.timestamp_ms, bound);
+  }
+  return parts;
+}
+
+absl::Status BatchWriter::Finish(record::Codec codec, int level,
+                                 const BatchStamp& stamp) {
   char* out = memory_.get();
   out_size_ = size_;
   if (codec != record::Codec::kNone) {
@@ -113,7 +143,8 @@ absl::Status BatchWriter::Finish(record::Codec codec) {
         std::string records,
         record::Compress(
             codec, std::string_view(memory_.get() + record::kBatchHeaderBytes,
-                                    size_ - record::kBatchHeaderBytes)));
+                                    size_ - record::kBatchHeaderBytes),
+            level));
     compressed_.assign(record::kBatchHeaderBytes, '\0');
     compressed_ += records;
     out = compressed_.data();
@@ -127,6 +158,9 @@ absl::Status BatchWriter::Finish(record::Codec codec) {
   header.base_timestamp = base_timestamp_;
   header.max_timestamp = max_timestamp_;
   header.records_count = count_;
+  header.producer_id = stamp.producer_id;
+  header.producer_epoch = stamp.producer_epoch;
+  header.base_sequence = stamp.base_sequence;
   record::EncodeBatchHeader(header, out);
   header.crc = record::BatchCrc(std::string_view(out, out_size_));
   record::EncodeBatchHeader(header, out);

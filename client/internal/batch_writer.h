@@ -10,13 +10,23 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "base/bytes.h"
 #include "client/producer.h"
 #include "proto/record/codec.h"
+#include "proto/record/compression.h"
 
 namespace sillok::client {
+
+// Who wrote a batch and as which of its batches; nobody by default.
+struct BatchStamp {
+  int64_t producer_id = -1;
+  int16_t producer_epoch = -1;
+  int32_t base_sequence = -1;
+};
 
 class BatchWriter {
  public:
@@ -37,10 +47,16 @@ class BatchWriter {
 
   // Compresses, fills in the header and its checksum. Once, after the last
   // Append. The bytes then keep their place until the writer is gone.
-  absl::Status Finish(record::Codec codec);
+  absl::Status Finish(record::Codec codec, int level = record::kDefaultLevel,
+                      const BatchStamp& stamp = {});
   // The batch as it travels; valid after Finish.
   const char* data() const { return out_data_; }
   size_t out_size() const { return out_size_; }
+
+  // The same records in writers of at most `size` bytes (a record larger than
+  // that alone), not finished. This one stays as it is: the network may still
+  // read it.
+  std::vector<BatchWriter> Split(size_t size) const;
 
   // Gives the memory back for another batch; the writer is spent.
   std::unique_ptr<char[]> TakeMemory() { return std::move(memory_); }

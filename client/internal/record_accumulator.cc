@@ -21,9 +21,15 @@ void RecordAccumulator::SetLeaders(const std::string& topic,
                                    const std::vector<int32_t>& leaders) {
   std::unique_ptr<Topic>& entry = topics_[topic];
   if (entry == nullptr) {
-    entry = std::make_unique<Topic>(
-        Partitioner(options_.partitioner,
-                    options_.seed * 0x9e3779b97f4a7c15ull + topics_.size()));
+    entry = std::make_unique<Topic>();
+    if (options_.make_partitioner) {
+      entry->partitioner = options_.make_partitioner(topic);
+    }
+    if (entry->partitioner == nullptr) {
+      entry->partitioner = std::make_unique<BuiltinPartitioner>(
+          options_.partitioner,
+          options_.seed * 0x9e3779b97f4a7c15ull + topics_.size());
+    }
   }
   if (entry->leaders == leaders) return;
   entry->leaders = leaders;
@@ -64,8 +70,8 @@ RecordAccumulator::Appended RecordAccumulator::Append(
   auto partitions = static_cast<int32_t>(topic->partitions.size());
   appended.partition =
       record.partition ? *record.partition
-                       : topic->partitioner.Choose(record.key, partitions,
-                                                   topic->with_leader);
+                       : topic->partitioner->Choose(record, partitions,
+                                                    topic->with_leader);
   if (appended.partition < 0 || appended.partition >= partitions) {
     appended.result = Result::kUnknownPartition;
     return appended;
@@ -76,24 +82,27 @@ RecordAccumulator::Appended RecordAccumulator::Append(
     return appended;
   }
   PartitionQueue* queue = topic->partitions[appended.partition].get();
-  if (queue->open &&
-      queue->queue.back()->writer.size() + bound > options_.batch_size) {
+  const auto full = [&](const PartitionQueue& q) {
+    return q.open && q.queue.back()->writer.size() + bound > LimitOf(*topic);
+  };
+  if (full(*queue)) {
     CloseBatch(topic, queue);
     appended.tell_sender = true;
-    if (!record.partition &&
-        options_.partitioner != PartitionerKind::kRoundRobin) {
-      // A keyless record may go elsewhere now.
-      appended.partition = topic->partitioner.Choose(record.key, partitions,
-                                                     topic->with_leader);
-      queue = topic->partitions[appended.partition].get();
-      if (queue->open &&
-          queue->queue.back()->writer.size() + bound > options_.batch_size) {
-        CloseBatch(topic, queue);
+    if (!record.partition && topic->partitioner->MovesOnBatchClosed()) {
+      const int32_t again = topic->partitioner->Choose(record, partitions,
+                                                       topic->with_leader);
+      if (again < 0 || again >= partitions) {
+        appended.partition = again;
+        appended.result = Result::kUnknownPartition;
+        return appended;
       }
+      appended.partition = again;
+      queue = topic->partitions[again].get();
+      if (full(*queue)) CloseBatch(topic, queue);
     }
   }
   if (!queue->open) {
-    if (!BeginBatch(queue, bound, now_ms)) {
+    if (!BeginBatch(topic, queue, bound, now_ms)) {
       appended.result = Result::kFull;
       pressed_ = true;
       appended.tell_sender = true;
@@ -119,22 +128,22 @@ RecordAccumulator::Appended RecordAccumulator::Append(
   return appended;
 }
 
-bool RecordAccumulator::BeginBatch(PartitionQueue* queue, size_t bound,
-                                   int64_t now_ms) {
+bool RecordAccumulator::BeginBatch(Topic* topic, PartitionQueue* queue,
+                                   size_t bound, int64_t now_ms) {
   size_t least = bound + record::kBatchHeaderBytes;
   size_t wanted = std::max(
       least, std::min(std::max(kLeastCapacity, queue->last_size),
-                      options_.batch_size));
+                      LimitOf(*topic)));
   // One batch is always allowed, however small the budget.
   if (charged_ != 0 && charged_ + wanted > options_.buffer_memory) return false;
   auto batch = std::make_shared<ProduceBatch>(TakeWriter(wanted));
   batch->partition = queue->id;
-  batch->sequence = next_sequence_++;
+  batch->order = next_order_++;
   batch->created_ms = now_ms;
   batch->charged = batch->writer.capacity();
   charged_ += batch->charged;
   ++unanswered_;
-  open_sequences_.insert(batch->sequence);
+  open_orders_.insert(batch->order);
   queue->queue.push_back(std::move(batch));
   queue->open = true;
   Activate(queue);
@@ -162,7 +171,7 @@ void RecordAccumulator::Recycle(std::unique_ptr<char[]> memory,
 void RecordAccumulator::CloseBatch(Topic* topic, PartitionQueue* queue) {
   queue->open = false;
   queue->last_size = queue->queue.back()->writer.size();
-  topic->partitioner.OnBatchClosed(queue->id.partition);
+  topic->partitioner->OnBatchClosed(queue->id.partition);
 }
 
 void RecordAccumulator::Activate(PartitionQueue* queue) {
@@ -172,11 +181,13 @@ void RecordAccumulator::Activate(PartitionQueue* queue) {
 }
 
 int64_t RecordAccumulator::DueMs(const PartitionQueue& queue) const {
-  int window = queue.retrying > 0 ? 1 : options_.max_in_flight;
+  const bool careful = queue.retrying > 0 ||
+                       (options_.idempotent && !queue.established);
+  const int window = careful ? 1 : options_.max_in_flight;
   if (queue.in_flight >= window) return INT64_MAX;
   const ProduceBatch& first = *queue.queue.front();
   bool at_once = queue.queue.size() > 1 || !queue.open || pressed_ ||
-                 first.sequence < flush_before_ || first.attempts > 0;
+                 first.order < flush_before_ || first.attempts > 0;
   int64_t due_ms = at_once ? first.created_ms
                            : first.created_ms + options_.linger_ms;
   return std::max(due_ms, first.not_before_ms);
@@ -191,7 +202,7 @@ void RecordAccumulator::Expire(PartitionQueue* queue, int64_t now_ms,
       work->next_ms = std::min(work->next_ms, end_ms);
       return;
     }
-    TakeFirst(queue, &work->expired);
+    TakeFirst(queue, &work->failed);
   }
 }
 
@@ -210,28 +221,32 @@ RecordAccumulator::Topic* RecordAccumulator::TopicOf(
   return topics_.find(partition.topic)->second.get();
 }
 
-void RecordAccumulator::Flush() { flush_before_ = next_sequence_; }
+void RecordAccumulator::Flush() { flush_before_ = next_order_; }
+
+RecordAccumulator::PartitionQueue* RecordAccumulator::QueueOf(
+    const TopicPartition& partition) {
+  return TopicOf(partition)->partitions[partition.partition].get();
+}
 
 void RecordAccumulator::Release(const BatchPtr& batch) {
   charged_ -= batch->charged;
   batch->charged = 0;
   --unanswered_;
-  open_sequences_.erase(batch->sequence);
+  open_orders_.erase(open_orders_.find(batch->order));
   pressed_ = false;
 }
 
-void RecordAccumulator::Complete(const BatchPtr& batch) {
-  PartitionQueue* queue =
-      TopicOf(batch->partition)->partitions[batch->partition.partition].get();
+void RecordAccumulator::Complete(const BatchPtr& batch, bool written) {
+  PartitionQueue* queue = QueueOf(batch->partition);
   --queue->in_flight;
   if (batch->attempts > 0) --queue->retrying;
+  if (batch->numbered()) Settle(queue, *batch, written);
   Release(batch);
 }
 
 bool RecordAccumulator::Retry(const BatchPtr& batch, const absl::Status& why,
                               int64_t now_ms) {
-  PartitionQueue* queue =
-      TopicOf(batch->partition)->partitions[batch->partition.partition].get();
+  PartitionQueue* queue = QueueOf(batch->partition);
   batch->last_error = why;
   if (batch->attempts >= options_.retries ||
       now_ms >= batch->created_ms + options_.delivery_timeout_ms) {
@@ -243,13 +258,17 @@ bool RecordAccumulator::Retry(const BatchPtr& batch, const absl::Status& why,
   batch->not_before_ms =
       now_ms + BackoffMs(options_.retry_backoff_ms,
                          options_.retry_backoff_max_ms, batch->attempts,
-                         batch->sequence + static_cast<uint64_t>(now_ms));
+                         batch->order + static_cast<uint64_t>(now_ms));
+  PutBack(queue, batch);
+  return true;
+}
+
+void RecordAccumulator::PutBack(PartitionQueue* queue, const BatchPtr& batch) {
   auto place = std::find_if(
       queue->queue.begin(), queue->queue.end(),
-      [&](const BatchPtr& other) { return other->sequence > batch->sequence; });
+      [&](const BatchPtr& other) { return batch->place() < other->place(); });
   queue->queue.insert(place, batch);
   Activate(queue);
-  return true;
 }
 
 std::vector<BatchPtr> RecordAccumulator::TakeAll() {

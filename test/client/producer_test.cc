@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "base/error.h"
+#include "client/interceptor.h"
+#include "client/partitioner.h"
 #include "gtest/gtest.h"
 #include "test/support/fake_broker.h"
 
@@ -135,13 +137,200 @@ TEST(ProducerTest, ABrokerThatDiesAndComesBackLosesNothing) {
   EXPECT_EQ(cluster.Values({"t", 1}), (std::vector<std::string>{"a", "b"}));
 }
 
-TEST(ProducerTest, AnAnswerThatIsLostMeansSentAgain) {
+TEST(ProducerTest, ABatchWhoseAnswerIsLostIsThereOnce) {
   FakeCluster cluster(1);
   cluster.AddTopic("t", 1);
   cluster.LoseProduceAnswers(1);
   auto producer = Producer::Create(Config(cluster)).value();
+  auto sent = producer->Send({.topic = "t", .value = "a"}).get();
+  ASSERT_TRUE(sent.ok()) << sent.status();
+  EXPECT_EQ(sent->offset, 0);
+  EXPECT_EQ(producer->Stats().retries, 1u);
+  EXPECT_EQ(cluster.Values({"t", 0}), (std::vector<std::string>{"a"}));
+}
+
+TEST(ProducerTest, WithoutIdempotenceALostAnswerMeansTwice) {
+  FakeCluster cluster(1);
+  cluster.AddTopic("t", 1);
+  cluster.LoseProduceAnswers(1);
+  ProducerConfig config = Config(cluster);
+  config.enable_idempotence = false;
+  auto producer = Producer::Create(config).value();
   ASSERT_TRUE(producer->Send({.topic = "t", .value = "a"}).get().ok());
   EXPECT_EQ(cluster.Values({"t", 0}), (std::vector<std::string>{"a", "a"}));
+}
+
+TEST(ProducerTest, ManyOnTheWayStayInOrderWhateverFails) {
+  FakeCluster cluster(1);
+  cluster.AddTopic("t", 1);
+  ProducerConfig config = Config(cluster);
+  config.batch_size = 200;
+  auto producer = Producer::Create(config).value();
+  std::vector<std::string> sent;
+  for (int i = 0; i < 1000; ++i) {
+    if (i % 100 == 10) {
+      cluster.FailProduce({"t", 0}, ErrorCode::NOT_ENOUGH_REPLICAS, 2);
+    }
+    if (i % 250 == 50) cluster.LoseProduceAnswers(1);
+    sent.push_back("value " + std::to_string(i));
+    ASSERT_TRUE(
+        producer->Send({.topic = "t", .value = sent.back()}, nullptr).ok());
+    if (i % 50 == 49) {
+      ASSERT_TRUE(producer->Flush(kLong).ok());
+    }
+  }
+  ASSERT_TRUE(producer->Flush(kLong).ok());
+  EXPECT_EQ(cluster.Values({"t", 0}), sent);
+  EXPECT_GT(producer->Stats().retries, 5u);
+}
+
+TEST(ProducerTest, IdempotenceThatOtherSettingsRuleOutIsOneClearLine) {
+  FakeCluster cluster(1);
+  ProducerConfig config = Config(cluster);
+  config.enable_idempotence = true;
+  const auto refusal = [&config] {
+    return std::string(Producer::Create(config).status().message());
+  };
+  config.acks = 1;
+  EXPECT_EQ(refusal(),
+            "INVALID_CONFIG: enable.idempotence=true needs acks=all, not "
+            "acks=1");
+  config.acks = -1;
+  config.max_in_flight = 6;
+  EXPECT_EQ(refusal(),
+            "INVALID_CONFIG: enable.idempotence=true needs "
+            "max.in.flight.requests.per.connection of at most 5, not 6");
+  config.max_in_flight = 5;
+  config.retries = 0;
+  EXPECT_EQ(refusal(),
+            "INVALID_CONFIG: enable.idempotence=true needs retries above 0");
+  // Not asked for, it gives way.
+  config.enable_idempotence.reset();
+  EXPECT_FALSE(*config.Idempotent());
+  config.retries = 1;
+  EXPECT_TRUE(*config.Idempotent());
+}
+
+TEST(ProducerTest, AProducerIdIsAskedForUntilThereIsOne) {
+  FakeCluster cluster(2);
+  cluster.AddTopic("t", 1);
+  cluster.FailProducerIds(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS, 3);
+  auto producer = Producer::Create(Config(cluster)).value();
+  EXPECT_TRUE(producer->Send({.topic = "t", .value = "a"}).get().ok());
+}
+
+TEST(ProducerTest, BrokersWithoutProducerIdsAreToldApart) {
+  FakeCluster cluster(1);
+  cluster.AddTopic("t", 1);
+  cluster.FailProducerIds(ErrorCode::NONE);
+  auto producer = Producer::Create(Config(cluster)).value();
+  for (int i = 0; i < 2; ++i) {
+    auto sent = producer->Send({.topic = "t", .value = "a"}).get();
+    ASSERT_FALSE(sent.ok());
+    EXPECT_EQ(std::string(sent.status().message()),
+              "UNSUPPORTED_VERSION: the brokers give no producer ids; set "
+              "enable.idempotence=false");
+  }
+  EXPECT_EQ(cluster.EndOffset({"t", 0}), 0);
+}
+
+TEST(ProducerTest, RecordsThatWaitForAProducerIdRunOutOfTimeAndSayWhy) {
+  FakeCluster cluster(1);
+  cluster.AddTopic("t", 1);
+  cluster.FailProducerIds(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS, 100'000);
+  ProducerConfig config = Config(cluster);
+  config.delivery_timeout_ms = 200;
+  auto producer = Producer::Create(config).value();
+  auto sent = producer->Send({.topic = "t", .value = "a"}).get();
+  ASSERT_FALSE(sent.ok());
+  EXPECT_NE(std::string(sent.status().message()).find("no producer id"),
+            std::string::npos)
+      << sent.status();
+}
+
+TEST(ProducerTest, BatchesLargerThanTheTopicTakesAreSplit) {
+  FakeCluster cluster(1);
+  cluster.AddTopic("t", 1);
+  cluster.SetMaxMessageBytes(3000);
+  ProducerConfig config = Config(cluster);
+  config.linger_ms = 50;
+  auto producer = Producer::Create(config).value();
+  std::vector<std::string> sent;
+  std::vector<int64_t> offsets;
+  for (int i = 0; i < 200; ++i) {
+    sent.push_back(std::to_string(i) + std::string(500, '.'));
+    ASSERT_TRUE(producer
+                    ->Send({.topic = "t", .value = sent.back()},
+                           [&](const absl::Status& status,
+                               const RecordMetadata& metadata) {
+                             EXPECT_TRUE(status.ok()) << status;
+                             offsets.push_back(metadata.offset);
+                           })
+                    .ok());
+  }
+  auto large = producer->Send({.topic = "t", .value = std::string(4000, 'x')});
+  sent.push_back("after");
+  auto after = producer->Send({.topic = "t", .value = sent.back()});
+  ASSERT_TRUE(producer->Flush(kLong).ok());
+  EXPECT_EQ(cluster.Values({"t", 0}), sent);
+  for (size_t i = 0; i < offsets.size(); ++i) {
+    EXPECT_EQ(offsets[i], static_cast<int64_t>(i));
+  }
+  EXPECT_EQ(ErrorCodeOf(large.get().status()), ErrorCode::MESSAGE_TOO_LARGE);
+  EXPECT_EQ(after.get()->offset, 200);
+}
+
+TEST(ProducerTest, TheApplicationsOwnPartitionerChooses) {
+  struct LastDigit final : Partitioner {
+    int32_t Choose(const ProducerRecord& record, int32_t partitions,
+                   const std::vector<int32_t>&) override {
+      return (record.value->back() - '0') % 100;
+    }
+  };
+  FakeCluster cluster(1);
+  cluster.AddTopic("t", 4);
+  ProducerConfig config = Config(cluster);
+  config.make_partitioner = [](const std::string& topic) {
+    EXPECT_EQ(topic, "t");
+    return std::make_unique<LastDigit>();
+  };
+  auto producer = Producer::Create(config).value();
+  EXPECT_EQ(producer->Send({.topic = "t", .value = "a2"}).get()->partition, 2);
+  EXPECT_EQ(producer->Send({.topic = "t", .value = "a0"}).get()->partition, 0);
+  EXPECT_EQ(
+      ErrorCodeOf(producer->Send({.topic = "t", .value = "a9"}).get().status()),
+      ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+}
+
+TEST(ProducerTest, InterceptorsSeeRecordsAndAnswersInTheirOrder) {
+  struct Adds final : ProducerInterceptor {
+    explicit Adds(std::string t, std::vector<std::string>* l)
+        : text(std::move(t)), log(l) {}
+    std::shared_ptr<const void> OnSend(ProducerRecord* record) override {
+      auto value = std::make_shared<std::string>(*record->value);
+      *value += text;
+      record->value = *value;
+      return value;
+    }
+    void OnAnswer(const std::string& topic, const absl::Status& status,
+                  const RecordMetadata& metadata) override {
+      log->push_back(text + " " + topic + " " +
+                     std::to_string(metadata.offset) + " " +
+                     (status.ok() ? "ok" : "failed"));
+    }
+    std::string text;
+    std::vector<std::string>* log;
+  };
+  FakeCluster cluster(1);
+  cluster.AddTopic("t", 1);
+  std::vector<std::string> log;
+  ProducerConfig config = Config(cluster);
+  config.interceptors = {std::make_shared<Adds>("+1", &log),
+                         std::make_shared<Adds>("+2", &log)};
+  auto producer = Producer::Create(config).value();
+  ASSERT_TRUE(producer->Send({.topic = "t", .value = "v"}).get().ok());
+  EXPECT_EQ(cluster.Values({"t", 0}), std::vector<std::string>{"v+1+2"});
+  EXPECT_EQ(log, (std::vector<std::string>{"+1 t 0 ok", "+2 t 0 ok"}));
 }
 
 TEST(ProducerTest, AnUnreachableClusterIsOneClearLine) {

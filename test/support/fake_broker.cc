@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/rpc/server.h"
+#include "broker/log/producer_states.h"
 #include "glog/logging.h"
 #include "proto/broker.grpc.pb.h"
 #include "proto/record/record_batch.h"
@@ -26,6 +27,7 @@ struct FakePartition {
   std::vector<std::string> batches;
   int64_t start = 0;
   int64_t end = 0;
+  ProducerStates producers;
   std::vector<ErrorCode> produce_faults;
   std::vector<ErrorCode> fetch_faults;
 };
@@ -73,6 +75,9 @@ struct FakeCluster::Impl {
   bool auto_create = false;
   bool hold_produce = false;
   int lose_answers = 0;
+  int64_t max_message_bytes = INT64_MAX;
+  int64_t next_producer_id = 4000;
+  std::vector<ErrorCode> producer_id_faults;
   int coordinator = 1;
   int produce_requests = 0;
   bool stopping = false;
@@ -98,6 +103,8 @@ struct FakeCluster::Impl {
     auto header = record::ParseBatchHeader(batch.data());
     record::PokeOffsetAndEpoch(batch.data(), Offset(partition->end),
                                LeaderEpoch(partition->epoch));
+    header.base_offset = partition->end;
+    partition->producers.Append(header, 0);
     partition->end += header.last_offset_delta + 1;
     partition->batches.push_back(std::move(batch));
     changed.notify_all();
@@ -116,6 +123,22 @@ class FakeCluster::Impl::Service final : public v1::Broker::Service {
                         v1::MetadataResponse* response) override {
     Lock lock(impl_.mutex);
     impl_.FillMetadata(*request, response);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status InitProducerId(Context*, const v1::InitProducerIdRequest*,
+                              v1::InitProducerIdResponse* response) override {
+    Lock lock(impl_.mutex);
+    if (!impl_.producer_id_faults.empty()) {
+      const ErrorCode code = TakeFault(&impl_.producer_id_faults);
+      if (code == ErrorCode::NONE) {
+        return grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "not here");
+      }
+      response->set_error_code(Proto(code));
+      response->set_producer_id(-1);
+      return grpc::Status::OK;
+    }
+    response->set_producer_id(impl_.next_producer_id++);
     return grpc::Status::OK;
   }
 
@@ -552,8 +575,23 @@ class FakeCluster::Impl::Service final : public v1::Broker::Service {
           !record::BatchReader::Open(wanted.batch()).ok()) {
         code = ErrorCode::CORRUPT_MESSAGE;
       }
+      if (code == ErrorCode::NONE &&
+          static_cast<int64_t>(wanted.batch().size()) >
+              impl_.max_message_bytes) {
+        code = ErrorCode::MESSAGE_TOO_LARGE;
+      }
+      ProducerStates::Verdict producer;
+      if (code == ErrorCode::NONE) {
+        producer = partition->producers.Check(
+            record::ParseBatchHeader(wanted.batch().data()));
+        code = producer.error;
+      }
       result->set_error_code(Proto(code));
       if (code != ErrorCode::NONE) continue;
+      if (producer.duplicate.has_value()) {
+        result->set_base_offset(producer.duplicate->base_offset().value());
+        continue;
+      }
       result->set_base_offset(partition->end);
       impl_.AppendLocked(partition, wanted.batch());
     }
@@ -830,6 +868,17 @@ void FakeCluster::FailFetch(const TopicPartition& partition, ErrorCode code,
 void FakeCluster::LoseProduceAnswers(int times) {
   Lock lock(impl_->mutex);
   impl_->lose_answers = times;
+}
+
+void FakeCluster::FailProducerIds(ErrorCode code, int times) {
+  Lock lock(impl_->mutex);
+  auto& faults = impl_->producer_id_faults;
+  faults.insert(faults.end(), static_cast<size_t>(times), code);
+}
+
+void FakeCluster::SetMaxMessageBytes(int64_t bytes) {
+  Lock lock(impl_->mutex);
+  impl_->max_message_bytes = bytes;
 }
 
 void FakeCluster::FailGroup(const std::string& group, ErrorCode code,

@@ -44,6 +44,11 @@ class FakeCluster {
   // The next `times` produce requests are executed but their stream breaks before
   // the answer.
   void LoseProduceAnswers(int times);
+  // The next `times` requests for a producer id are answered with `code`;
+  // NONE: by a broker that knows no such request.
+  void FailProducerIds(ErrorCode code, int times = 1);
+  // Larger batches are refused with MESSAGE_TOO_LARGE.
+  void SetMaxMessageBytes(int64_t bytes);
   // The next `times` coordinator requests of `group` are answered with `code`.
   void FailGroup(const std::string& group, ErrorCode code, int times = 1);
   // Flips a bit in the last batch of the partition.

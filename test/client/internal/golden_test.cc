@@ -18,8 +18,8 @@ TEST(PartitionerTest, KeysGoWhereKafkaPutsThem) {
   for (const auto& row : golden::ReadJsonLines("hashes.jsonl")) {
     std::string key = golden::FromHex(row["hex"].get<std::string>());
     for (int i = 0; i < 5; ++i) {
-      Partitioner partitioner(PartitionerKind::kMurmur2, 1);
-      EXPECT_EQ(partitioner.Choose(key, counts[i], {}),
+      BuiltinPartitioner partitioner(PartitionerKind::kMurmur2, 1);
+      EXPECT_EQ(partitioner.ChooseFor(key, counts[i], {}),
                 row["partition_of_1_3_6_12_100"][static_cast<size_t>(i)])
           << row["hex"];
     }
@@ -27,10 +27,10 @@ TEST(PartitionerTest, KeysGoWhereKafkaPutsThem) {
 }
 
 TEST(PartitionerTest, KeylessAvoidsPartitionsWithoutALeaderAndCoversTheRest) {
-  Partitioner partitioner(PartitionerKind::kMurmur2, 42);
+  BuiltinPartitioner partitioner(PartitionerKind::kMurmur2, 42);
   std::map<int32_t, int> seen;
   for (int i = 0; i < 300; ++i) {
-    int32_t chosen = partitioner.Choose(std::nullopt, 4, {0, 2, 3});
+    int32_t chosen = partitioner.ChooseFor(std::nullopt, 4, {0, 2, 3});
     ++seen[chosen];
     partitioner.OnBatchClosed(chosen);
   }
@@ -39,9 +39,9 @@ TEST(PartitionerTest, KeylessAvoidsPartitionsWithoutALeaderAndCoversTheRest) {
 }
 
 TEST(PartitionerTest, RoundRobinTakesTurns) {
-  Partitioner partitioner(PartitionerKind::kRoundRobin, 1);
+  BuiltinPartitioner partitioner(PartitionerKind::kRoundRobin, 1);
   std::vector<int32_t> chosen;
-  for (int i = 0; i < 5; ++i) chosen.push_back(partitioner.Choose("key", 3, {}));
+  for (int i = 0; i < 5; ++i) chosen.push_back(partitioner.ChooseFor("key", 3, {}));
   EXPECT_EQ(chosen, (std::vector<int32_t>{0, 1, 2, 0, 1}));
 }
 

@@ -116,7 +116,7 @@ TEST(RecordAccumulatorTest, RetriesKeepTheOrderOfAPartition) {
   auto sent = b.TakeBatches();
   ASSERT_EQ(sent.size(), 3u) << "the window is 3";
   auto why = absl::UnavailableError("gone");
-  // The answers come in any order; the queue is by sequence again.
+  // The answers come in any order; the queue is in order again.
   EXPECT_TRUE(b.acc.Retry(sent[1], why, b.now));
   EXPECT_TRUE(b.acc.Retry(sent[0], why, b.now));
   EXPECT_TRUE(b.TakeBatches().empty()) << "the third is still on its way";
@@ -185,8 +185,8 @@ TEST(RecordAccumulatorTest, DeliveryTimeoutTakesWhatWasNeverAnswered) {
   EXPECT_EQ(b.Take().next_ms, 500);
   b.now = 500;
   auto work = b.Take();
-  ASSERT_EQ(work.expired.size(), 1u);
-  b.acc.Complete(work.expired[0]);
+  ASSERT_EQ(work.failed.size(), 1u);
+  b.acc.Complete(work.failed[0]);
   EXPECT_EQ(b.acc.unanswered(), 0u);
   // A batch on its way at that time is out of attempts when it comes back.
   b.acc.SetLeaders("t", {1});
@@ -238,7 +238,7 @@ TEST(RecordAccumulatorTest, FlushCountsWhatIsOnItsWay) {
   Bench b;
   b.Append(0, "a");
   b.acc.Flush();
-  uint64_t fence = b.acc.next_sequence();
+  uint64_t fence = b.acc.next_order();
   auto batch = b.TakeBatches().at(0);
   EXPECT_FALSE(b.acc.AllAnsweredBefore(fence));
   b.Append(0, "later");
