@@ -579,6 +579,36 @@ void Broker::Impl::GuardDisk() {
                                             std::move(environment));
 }
 
+bool Broker::Impl::AwaitStep(
+    const char* what, Needs needs,
+    const std::function<void(std::function<void()>)>& start) {
+  auto done = std::make_shared<std::promise<void>>();
+  std::future<void> future = done->get_future();
+  start([done] { done->set_value(); });
+  const int64_t began_ms = clock_->MonotonicMs();
+  int64_t connected_ms = began_ms;
+  for (;;) {
+    if (future.wait_for(std::chrono::milliseconds(kLookAgainMs)) ==
+        std::future_status::ready) {
+      return true;
+    }
+    const int64_t now_ms = clock_->MonotonicMs();
+    if (needs == Needs::kNothing || store_->Connected()) {
+      connected_ms = now_ms;
+    }
+    if (now_ms - connected_ms > kCoordinatorsAwayMs) {
+      LOG(WARNING) << "stopping: " << what
+                   << " is left out: the coordinators are away";
+      return false;
+    }
+    if (now_ms - began_ms > kShutdownStepMs) {
+      LOG(WARNING) << "stopping: " << what << " took longer than "
+                   << kShutdownStepMs << " ms; going on without";
+      return false;
+    }
+  }
+}
+
 // Asks the controller to move what this broker leads, a few times.
 void Broker::Impl::HandLeadershipsOver() {
   BrokerEpoch epoch;
