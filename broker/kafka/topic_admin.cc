@@ -326,8 +326,12 @@ void HandleCreatePartitions(const Call& call, CreatePartitionsRequest request,
     out->set_name(topic.name);
     out->set_total_count(topic.count);
     if (!topic.assignments.has_value()) continue;
+    // Kafka's list has no numbers: it is of the last partitions there will be.
+    int64_t number =
+        int64_t{topic.count} - static_cast<int64_t>(topic.assignments->size());
     for (const auto& assignment : *topic.assignments) {
       v1::ReplicaAssignment* a = out->add_assignments();
+      a->set_partition(static_cast<int32_t>(number++));
       for (int32_t id : assignment.broker_ids) a->add_broker_ids(id);
     }
   }

@@ -246,7 +246,30 @@ class LibrdkafkaTest : public CompatTest {
     return event;
   }
   static Offsets CommittedOf(const std::string& group);
+  // Of partitions 1 and up; none while there are not `partitions`.
+  static std::vector<int> Leaders(const std::string& topic, int partitions);
 };
+
+std::vector<int> LibrdkafkaTest::Leaders(const std::string& topic,
+                                         int partitions) {
+  Producer producer(Bootstrap(), {});
+  rd_kafka_topic_t* handle =
+      rd_kafka_topic_new(producer.client(), topic.c_str(), nullptr);
+  const rd_kafka_metadata_t* metadata = nullptr;
+  std::vector<int> leaders;
+  if (rd_kafka_metadata(producer.client(), 0, handle, &metadata, 5000) ==
+      RD_KAFKA_RESP_ERR_NO_ERROR) {
+    const rd_kafka_metadata_topic& found = metadata->topics[0];
+    for (int i = 1; i < found.partition_cnt; ++i) {
+      if (found.partition_cnt == partitions) {
+        leaders.push_back(found.partitions[i].leader);
+      }
+    }
+    rd_kafka_metadata_destroy(metadata);
+  }
+  rd_kafka_topic_destroy(handle);
+  return leaders;
+}
 
 TEST_F(LibrdkafkaTest, KeysValuesHeadersAndTimestampsComeBack) {
   CreateTopic("rd-records", 1);
@@ -445,6 +468,11 @@ TEST_F(LibrdkafkaTest, TopicsAreGrownEmptiedAndDeleted) {
     char error[256];
     rd_kafka_NewPartitions_t* more =
         rd_kafka_NewPartitions_new("rd-admin", 3, error, sizeof(error));
+    int32_t second[] = {3, 1, 2}, third[] = {2, 3, 1};
+    rd_kafka_NewPartitions_set_replica_assignment(more, 0, second, 3, error,
+                                                  sizeof(error));
+    rd_kafka_NewPartitions_set_replica_assignment(more, 1, third, 3, error,
+                                                  sizeof(error));
     rd_kafka_CreatePartitions(client, &more, 1, nullptr, queue);
     rd_kafka_NewPartitions_destroy(more);
   });
@@ -456,6 +484,9 @@ TEST_F(LibrdkafkaTest, TopicsAreGrownEmptiedAndDeleted) {
   EXPECT_EQ(rd_kafka_topic_result_error(results[0]),
             RD_KAFKA_RESP_ERR_NO_ERROR)
       << rd_kafka_topic_result_error_string(results[0]);
+  EXPECT_TRUE(Eventually(20, [&] {
+    return Leaders("rd-admin", 3) == (std::vector<int>{3, 2});
+  })) << "the new partitions lead where they were told";
 
   auto deleted = Ask([](rd_kafka_t* client, rd_kafka_queue_t* queue) {
     rd_kafka_DeleteTopic_t* topics[] = {rd_kafka_DeleteTopic_new("rd-admin"),
