@@ -77,10 +77,10 @@ failures=0
 # run NUMBER: one line of the table.
 run() {
   local log=$logs/$1.log code started=$SECONDS why result
-  (cd "$tests" && RDKAFKA_TEST_CONF="$logs/test.conf" TESTS=$1 \
+  { (cd "$tests" && RDKAFKA_TEST_CONF="$logs/test.conf" TESTS=$1 \
     BROKERS=$bootstrap TEST_KAFKA_VERSION=3.9.1 \
     LD_LIBRARY_PATH="$tests/../src:$tests/../src-cpp" \
-    timeout -k 5 300 ./test-runner -p1 -K -L) >"$log" 2>&1
+    timeout -k 5 300 ./test-runner -p1 -K -L) >"$log" 2>&1; } 2>/dev/null
   code=$?
   sed -i 's/\x1b\[[0-9;]*m//g' "$log"
   why=$(awk '/^### Test "/ { getline; print; exit }' "$log" | cut -c1-140)
