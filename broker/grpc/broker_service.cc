@@ -209,6 +209,9 @@ class BrokerService final : public Base {
                                 v1::JoinGroupResponse* response) override {
     GroupCaller caller;
     caller.client_host = ClientHost(*call);
+    // Part of this API from the start; without it nobody would watch for new
+    // partitions after a static leader's restart.
+    caller.supports_skip_assignment = true;
     return Later(call, response, [&](auto done) {
       context_.groups->Join(*request, std::move(caller), std::move(done));
     });

@@ -280,6 +280,7 @@ void GroupWorld::Send(const Ptr& process, const GroupMember::Step& step) {
             JoinInput input;
             input.call = call;
             input.request = &request;
+            input.supports_skip_assignment = true;
             input.new_member_id = "m-" + std::to_string(next_id_++);
             GroupOutput out;
             group_->Join(input, Time(), &out);
