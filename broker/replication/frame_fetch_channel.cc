@@ -6,6 +6,8 @@
 namespace sillok {
 namespace {
 
+using HostAndPort = FrameFetchChannelFactory::HostAndPort;
+
 class FrameFetchChannel final : public FetchChannel {
  public:
   FrameFetchChannel(net::Loop* loop, net::FrameClient::Options options)
@@ -37,15 +39,51 @@ class FrameFetchChannel final : public FetchChannel {
 
 }  // namespace
 
+// The better of the two ways, chosen anew for each fetch: the source may have
+// come back with another port, or without the listener.
+class FrameFetchChannelFactory::Chosen final : public FetchChannel {
+ public:
+  Chosen(const FrameFetchChannelFactory& factory, BrokerId source,
+         std::string host, int port)
+      : factory_(factory),
+        source_(source),
+        host_(std::move(host)),
+        port_(port) {}
+
+  void Send(const v1::FetchRequest& request, int64_t timeout_ms,
+            Callback done) override {
+    Choose();
+    channel_->Send(request, timeout_ms, std::move(done));
+  }
+
+ private:
+  void Choose() {
+    std::optional<HostAndPort> found = factory_.find_(source_);
+    if (channel_ != nullptr && found == chosen_) return;
+    chosen_ = found;
+    if (!found.has_value()) {
+      channel_ = factory_.others_->Open(source_, host_, port_);
+      return;
+    }
+    net::FrameClient::Options options;
+    options.host = std::move(found->first);
+    options.port = found->second;
+    options.tcp_congestion = factory_.tcp_congestion_;
+    channel_ =
+        std::make_unique<FrameFetchChannel>(factory_.loop_, std::move(options));
+  }
+
+  const FrameFetchChannelFactory& factory_;
+  const BrokerId source_;
+  const std::string host_;
+  const int port_;
+  std::optional<HostAndPort> chosen_;
+  std::unique_ptr<FetchChannel> channel_;
+};
+
 std::unique_ptr<FetchChannel> FrameFetchChannelFactory::Open(
     BrokerId source, const std::string& host, int port) {
-  std::optional<HostAndPort> found = find_(source);
-  if (!found.has_value()) return others_->Open(source, host, port);
-  net::FrameClient::Options options;
-  options.host = std::move(found->first);
-  options.port = found->second;
-  options.tcp_congestion = tcp_congestion_;
-  return std::make_unique<FrameFetchChannel>(loop_, std::move(options));
+  return std::make_unique<Chosen>(*this, source, host, port);
 }
 
 }  // namespace sillok

@@ -17,12 +17,13 @@
 namespace sillok {
 
 // Frames to brokers that have such a listener, the other factory's channels to
-// all others (older ones, or ones configured so).
+// all others (older ones, or ones configured so). A channel looks before
+// each fetch.
 class FrameFetchChannelFactory final : public FetchChannelFactory {
  public:
   using HostAndPort = std::pair<std::string, int>;
-  // Where a broker's REPLICATION listener is; nullopt: it has none. Called by
-  // Open, on its thread.
+  // Where a broker's REPLICATION listener is; nullopt: it has none. Called
+  // by channels' Send.
   using Find = std::function<std::optional<HostAndPort>(BrokerId)>;
 
   // All outlive the factory and its channels.
@@ -37,6 +38,7 @@ class FrameFetchChannelFactory final : public FetchChannelFactory {
                                      int port) override;
 
  private:
+  class Chosen;
   net::Loop* const loop_;
   const std::string tcp_congestion_;
   const Find find_;
