@@ -138,14 +138,18 @@ const std::vector<std::string>& Base() {
 
 const BrokerEndpoint* BrokerZnode::Grpc() const {
   for (const BrokerEndpoint& e : endpoints) {
-    if (e.listener == kGrpcListener) return &e;
+    if (e.security_protocol == "GRPC" || e.listener == kGrpcListener) return &e;
   }
   return nullptr;
 }
 
 const BrokerEndpoint* BrokerZnode::Kafka() const {
   for (const BrokerEndpoint& e : endpoints) {
-    if (e.listener != kGrpcListener) return &e;
+    const std::string& protocol = e.security_protocol;
+    if (protocol == "PLAINTEXT" || protocol == "SSL" ||
+        protocol.starts_with("SASL_")) {
+      if (e.listener != kGrpcListener) return &e;
+    }
   }
   return nullptr;
 }
