@@ -34,6 +34,9 @@ class GroupCoordinatorTest : public testing::Test {
     environment.executor = &executor;
     environment.timer = &timer;
     environment.clock = &Clock::Real();
+    environment.topic_exists = [](const std::string& topic) {
+      return topic != "missing";
+    };
     return std::make_unique<GroupCoordinator>(options, environment);
   }
   void Lead(GroupCoordinator& coordinator) {
@@ -199,6 +202,106 @@ TEST_F(GroupCoordinatorTest, AParkedJoinIsAnsweredWhenTheLeadershipEnds) {
   c->Join(request, {}, [&](auto r) { parked.set_value(std::move(r)); });
   c->Stop();
   EXPECT_EQ(parked.get_future().get().error_code(), v1::NOT_COORDINATOR);
+}
+
+TEST_F(GroupCoordinatorTest, GroupsAreDeletedTogetherAndAnsweredInOrder) {
+  auto c = Start();
+  Lead(*c);
+  ASSERT_EQ(Commit(*c, 41).error_code(), v1::NONE);
+  v1::OffsetCommitRequest other = CommitOf(5);
+  other.set_group_id("");  // Kafka lets offsets be kept under no name
+  ASSERT_EQ(Ask<v1::OffsetCommitResponse>(
+                [&](auto done) { c->Commit(other, done); })
+                .error_code(),
+            v1::NONE);
+  v1::DeleteGroupsRequest request;
+  request.add_group_ids("nobody");
+  request.add_group_ids("g");
+  request.add_group_ids("");
+  const auto remove = [&] {
+    std::promise<v1::DeleteGroupsResponse> answer;
+    c->DeleteGroups(request, [&](auto r) { answer.set_value(std::move(r)); });
+    return answer.get_future().get();
+  };
+  const v1::DeleteGroupsResponse removed = remove();
+  ASSERT_EQ(removed.groups_size(), 3);
+  EXPECT_EQ(removed.groups(0).group_id(), "nobody");
+  EXPECT_EQ(removed.groups(0).error_code(), v1::GROUP_ID_NOT_FOUND);
+  EXPECT_EQ(removed.groups(1).error_code(), v1::NONE);
+  EXPECT_EQ(removed.groups(2).error_code(), v1::NONE);
+  EXPECT_EQ(Fetch(*c, "g").offsets_size(), 0);
+  EXPECT_EQ(Fetch(*c, "").offsets_size(), 0);
+  const auto joined = Join(*c, Join(*c, "").member_id());
+  ASSERT_EQ(joined.error_code(), v1::NONE);
+  EXPECT_EQ(remove().groups(1).error_code(), v1::NON_EMPTY_GROUP);
+  c->OnResigned(0, log->epoch());
+  // On the strand, so behind the resignation.
+  EXPECT_EQ(remove().groups(1).error_code(), v1::NOT_COORDINATOR);
+}
+
+TEST_F(GroupCoordinatorTest, OffsetsAreDeletedAndStayDeleted) {
+  auto c = Start();
+  Lead(*c);
+  ASSERT_EQ(Commit(*c, 41).error_code(), v1::NONE);
+  v1::OffsetDeleteRequest request;
+  request.set_group_id("g");
+  for (const char* topic : {"t", "missing"}) {
+    v1::PartitionRef* partition = request.add_partitions();
+    partition->set_topic(topic);
+    partition->set_partition(3);
+  }
+  const auto removed = Ask<v1::OffsetDeleteResponse>(
+      [&](auto done) { c->DeleteOffsets(request, done); });
+  EXPECT_EQ(removed.error_code(), v1::NONE);
+  EXPECT_EQ(removed.partitions(0).error_code(), v1::NONE);
+  EXPECT_EQ(removed.partitions(1).error_code(),
+            v1::UNKNOWN_TOPIC_OR_PARTITION);
+  EXPECT_EQ(Fetch(*c, "g").offsets_size(), 0);
+  Lead(*c);
+  EXPECT_EQ(Fetch(*c, "g").offsets_size(), 0);
+}
+
+TEST_F(GroupCoordinatorTest, ADeletedTopicTakesItsOffsetsWithIt) {
+  auto c = Start();
+  Lead(*c);
+  ASSERT_EQ(Commit(*c, 41).error_code(), v1::NONE);
+  c->OnTopicsDeleted({"other"});
+  EXPECT_EQ(Fetch(*c, "g").offsets_size(), 1);
+  c->OnTopicsDeleted({"other", "t"});
+  // A commit of another topic is behind the tombstone in the log.
+  v1::OffsetCommitRequest next = CommitOf(5);
+  next.mutable_offsets(0)->set_topic("u");
+  ASSERT_EQ(Ask<v1::OffsetCommitResponse>(
+                [&](auto done) { c->Commit(next, done); })
+                .error_code(),
+            v1::NONE);
+  const auto left = Fetch(*c, "g");
+  ASSERT_EQ(left.offsets_size(), 1);
+  EXPECT_EQ(left.offsets(0).topic(), "u");
+  next.mutable_offsets(0)->set_topic("missing");
+  EXPECT_EQ(Ask<v1::OffsetCommitResponse>(
+                [&](auto done) { c->Commit(next, done); })
+                .offsets(0)
+                .error_code(),
+            v1::UNKNOWN_TOPIC_OR_PARTITION);
+}
+
+TEST_F(GroupCoordinatorTest, GroupsAreListedByStateWhateverItsLetters) {
+  auto c = Start();
+  Lead(*c);
+  ASSERT_EQ(Commit(*c, 41).error_code(), v1::NONE);
+  const auto count = [&](const std::string& state) {
+    v1::ListGroupsRequest request;
+    request.add_states("Dead");
+    request.add_states(state);
+    return Ask<v1::ListGroupsResponse>(
+               [&](auto done) { c->List(request, done); })
+        .groups_size();
+  };
+  EXPECT_EQ(count("Empty"), 1);
+  EXPECT_EQ(count("empty"), 1);
+  EXPECT_EQ(count("Stable"), 0);
+  EXPECT_EQ(count("Empt"), 0);
 }
 
 // The initial delay runs on the real timer.
