@@ -1,6 +1,9 @@
 #include "proto/kafka/reader.h"
 
 #include <algorithm>
+#include <string>
+#include <string_view>
+#include <utility>
 
 #include "fmt/format.h"
 
@@ -13,6 +16,49 @@ BytesPiece OnePiece(const Bytes& input) {
   if (input.pieces().size() == 1) return input.pieces()[0];
   if (input.empty()) return {};
   return Bytes::FromString(input.ToString()).pieces()[0];
+}
+
+// How many bytes of `text` from `at` on are one character of UTF-8; 0: none.
+size_t CharacterSize(std::string_view text, size_t at) {
+  const auto byte = [&](size_t i) {
+    return at + i < text.size() ? static_cast<uint8_t>(text[at + i])
+                                : uint8_t{0};
+  };
+  const auto follows = [&](size_t i) { return (byte(i) & 0xC0) == 0x80; };
+  const uint8_t first = byte(0);
+  if (first < 0x80) return 1;
+  if (first >= 0xC2 && first <= 0xDF) return follows(1) ? 2 : 0;
+  if (first >= 0xE0 && first <= 0xEF) {
+    const bool overlong = first == 0xE0 && byte(1) < 0xA0;
+    const bool surrogate = first == 0xED && byte(1) > 0x9F;
+    return follows(1) && follows(2) && !overlong && !surrogate ? 3 : 0;
+  }
+  if (first >= 0xF0 && first <= 0xF4) {
+    const bool overlong = first == 0xF0 && byte(1) < 0x90;
+    const bool beyond = first == 0xF4 && byte(1) > 0x8F;
+    return follows(1) && follows(2) && follows(3) && !overlong && !beyond ? 4
+                                                                          : 0;
+  }
+  return 0;
+}
+
+// U+FFFD in the place of what is not UTF-8, as Kafka reads texts. Nothing behind
+// a door need then fear a text that it cannot pass on.
+void ReplaceWrongBytes(std::string& text) {
+  size_t good = 0;
+  while (good < text.size()) {
+    const size_t size = CharacterSize(text, good);
+    if (size == 0) break;
+    good += size;
+  }
+  if (good == text.size()) return;
+  std::string out = text.substr(0, good);
+  for (size_t at = good; at < text.size();) {
+    const size_t size = CharacterSize(text, at);
+    out += size == 0 ? "\xEF\xBF\xBD" : std::string_view(text).substr(at, size);
+    at += size == 0 ? 1 : size;
+  }
+  text = std::move(out);
 }
 
 }  // namespace
@@ -181,6 +227,13 @@ void Reader::TakeText(size_t size, std::string& value) {
     return;
   }
   value.assign(Take(size), size);
+  ReplaceWrongBytes(value);
+  if (value.size() > kMaxTextSize) {
+    Fail("is a text of too many bytes that are not UTF-8");
+    value.clear();
+  } else if (value.size() > size) {
+    Charge(value.size() - size);
+  }
 }
 
 void Reader::TakeBytes(size_t size, Bytes& value) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
 
 #include "proto/kafka/connection.h"
@@ -180,6 +181,39 @@ TEST(KafkaCodecTest, ReadingGoesOnAfterAPrefix) {
   ASSERT_TRUE(DecodeMessage(frame, 4, 4, &message).ok());
   EXPECT_EQ(message.group_id, "g");
   EXPECT_FALSE(DecodeMessage(frame, frame.size() + 1, 4, &message).ok());
+}
+
+// The key of a FindCoordinator request with these bytes, as it is read.
+std::optional<std::string> ReadText(const std::string& bytes) {
+  std::string frame(1, static_cast<char>(bytes.size() >> 8));
+  frame += static_cast<char>(bytes.size());
+  FindCoordinatorRequest request;
+  if (!DecodeMessage(Bytes::FromString(frame + bytes), 0, 0, &request).ok()) {
+    return std::nullopt;
+  }
+  return request.key;
+}
+
+TEST(KafkaCodecTest, BytesThatAreNoUtf8AreReplaced) {
+  const std::string bad = "\xEF\xBF\xBD";
+  for (const char* good :
+       {"", "plain", "caf\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80",
+        "\xEF\xBF\xBD", "\xED\x9F\xBF", "\xF4\x8F\xBF\xBF"}) {
+    EXPECT_EQ(ReadText(good), good);
+  }
+  EXPECT_EQ(ReadText(std::string("a\0b", 3)), std::string("a\0b", 3));
+  EXPECT_EQ(ReadText("a\xFFz"), "a" + bad + "z");
+  EXPECT_EQ(ReadText("\xC3"), bad);
+  EXPECT_EQ(ReadText("\xC3z"), bad + "z");
+  EXPECT_EQ(ReadText("\x80"), bad);
+  EXPECT_EQ(ReadText("\xC0\xAF"), bad + bad);              // overlong
+  EXPECT_EQ(ReadText("\xE0\x80\x80"), bad + bad + bad);    // overlong
+  EXPECT_EQ(ReadText("\xED\xA0\x80"), bad + bad + bad);    // a surrogate
+  EXPECT_EQ(ReadText("\xF4\x90\x80\x80"), bad + bad + bad + bad);  // beyond
+  EXPECT_EQ(ReadText("\xE2\x82"), bad + bad);
+  // It must still be a text that can be written.
+  EXPECT_EQ(ReadText(std::string(10'000, '\xFF'))->size(), 30'000u);
+  EXPECT_EQ(ReadText(std::string(20'000, '\xFF')), std::nullopt);
 }
 
 TEST(KafkaCodecTest, NullAndOverlongTextsAreNotWritten) {
