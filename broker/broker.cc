@@ -8,6 +8,7 @@
 #include <future>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <string>
 #include <thread>
@@ -16,11 +17,13 @@
 
 #include "base/clock.h"
 #include "base/http.h"
+#include "base/net/loop.h"
 #include "base/logging.h"
 #include "base/metrics.h"
 #include "base/process.h"
 #include "base/rpc/channel.h"
 #include "base/rpc/server.h"
+#include "base/rpc/socket_tuning.h"
 #include "base/status_macros.h"
 #include "base/strand.h"
 #include "base/timer.h"
@@ -43,6 +46,8 @@
 #include "broker/metadata/dynamic_configs.h"
 #include "broker/metadata/session_store.h"
 #include "broker/part_options.h"
+#include "broker/replica_door/replica_door.h"
+#include "broker/replication/frame_fetch_channel.h"
 #include "broker/replication/grpc_fetch_channel.h"
 #include "broker/replication/partition_table.h"
 #include "broker/txn/producer_ids.h"
@@ -114,6 +119,8 @@ class Broker::Impl {
   void BuildCluster();
   absl::Status Listen();
   std::vector<BrokerEndpoint> AdvertisedEndpoints() const;
+  std::optional<std::pair<std::string, int>> ReplicationEndpoint(
+      BrokerId broker) const;
   void Register();
   void AddMetrics();
 
@@ -161,6 +168,9 @@ class Broker::Impl {
   std::unique_ptr<ControllerChannel> controller_channel_;
   std::unique_ptr<ControllerIsrChannel> isr_channel_;
   rpc::ChannelPool replica_channels_;
+  // The thread by which this broker follows others through frames.
+  net::Loop replica_loop_{"follow"};
+  std::unique_ptr<FetchChannelFactory> grpc_fetch_channels_;
   std::unique_ptr<FetchChannelFactory> fetch_channels_;
   std::unique_ptr<GroupCoordinator> groups_;
   std::unique_ptr<DiskGuard> disk_guard_;
@@ -179,6 +189,7 @@ class Broker::Impl {
   std::map<std::string, int> ports_;  // really listened at, by listener
   std::unique_ptr<rpc::RpcServer> server_;
   std::unique_ptr<kafka_door::KafkaDoor> kafka_door_;  // null: no listener
+  std::unique_ptr<net::FrameServer> replica_door_;     // null: no listener
   std::unique_ptr<HttpEndpoint> http_;
   std::unique_ptr<BrokerRegistration> registration_;
   bool stopped_ = false;
@@ -238,8 +249,13 @@ absl::Status Broker::Impl::ConnectCoordinator() {
 
 void Broker::Impl::BuildReplication() {
   isr_channel_ = std::make_unique<ControllerIsrChannel>(controller_channel_.get());
-  fetch_channels_ = std::make_unique<GrpcFetchChannelFactory>(
+  grpc_fetch_channels_ = std::make_unique<GrpcFetchChannelFactory>(
       &replica_channels_, &timer_);
+  replica_loop_.Start();
+  fetch_channels_ = std::make_unique<FrameFetchChannelFactory>(
+      &replica_loop_, rpc::TcpCongestion(),
+      [this](BrokerId broker) { return ReplicationEndpoint(broker); },
+      grpc_fetch_channels_.get());
   groups_ = std::make_unique<GroupCoordinator>(
       GroupOptionsOf(config_),
       GroupCoordinator::Environment{
@@ -336,13 +352,16 @@ absl::Status Broker::Impl::Listen() {
   std::string grpc_name;
   std::vector<std::string> grpc_addresses;
   std::vector<net::ListenAddress> kafka_addresses;
+  std::vector<net::ListenAddress> replica_addresses;
   for (const BrokerEndpoint& listener : listeners_.listen) {
     if (listener.security_protocol == kGrpcProtocol) {
       if (grpc_addresses.empty()) grpc_name = listener.listener;
       grpc_addresses.push_back(HostPort(listener));
     } else {
-      kafka_addresses.push_back(
-          {listener.listener, listener.host, listener.port});
+      auto& addresses = listener.security_protocol == kReplicationProtocol
+                            ? replica_addresses
+                            : kafka_addresses;
+      addresses.push_back({listener.listener, listener.host, listener.port});
     }
   }
   ASSIGN_OR_RETURN(server_, rpc::RpcServer::Start(
@@ -357,6 +376,14 @@ absl::Status Broker::Impl::Listen() {
       ports_[kafka_addresses[i].name] = kafka_door_->port(i);
     }
   }
+  if (!replica_addresses.empty()) {
+    ASSIGN_OR_RETURN(replica_door_,
+                     StartReplicaDoor(replica_addresses, rpc::TcpCongestion(),
+                                      context_, &metrics_));
+    for (size_t i = 0; i < replica_addresses.size(); ++i) {
+      ports_[replica_addresses[i].name] = replica_door_->port(i);
+    }
+  }
   ASSIGN_OR_RETURN(http_, HttpEndpoint::Start(config_.GetString("http.listen"),
                                               &metrics_,
                                               [this] { return Health(); }));
@@ -367,6 +394,20 @@ absl::Status Broker::Impl::Listen() {
   }
   LOG(INFO) << "listening: http port=" << http_->port();
   return absl::OkStatus();
+}
+
+// Where followers of `broker` fetch by frames.
+std::optional<std::pair<std::string, int>> Broker::Impl::ReplicationEndpoint(
+    BrokerId broker) const {
+  const std::shared_ptr<const ClusterView> view = cluster_.Get();
+  const BrokerInfo* info = view->FindBroker(broker);
+  if (info == nullptr) return std::nullopt;
+  for (const ListenerEndpoint& endpoint : info->endpoints) {
+    if (endpoint.security_protocol == kReplicationProtocol) {
+      return std::make_pair(endpoint.host, static_cast<int>(endpoint.port));
+    }
+  }
+  return std::nullopt;
 }
 
 // The listeners' own ports and this machine's name where the configuration left
@@ -673,6 +714,8 @@ void Broker::Impl::Stop() {
   }
   if (server_ != nullptr) server_->Shutdown(500);
   if (kafka_door_ != nullptr) kafka_door_->Stop(500);
+  if (replica_door_ != nullptr) replica_door_->Stop(0);
+  replica_loop_.Join();
   http_.reset();
   if (logs_ != nullptr && partitions_ != nullptr && let_go) {
     BrokerEpoch epoch;

@@ -83,7 +83,8 @@ void AddIdentity(ConfigSpec* spec) {
                })
       .String("listener.security.protocol.map", kDefaultProtocolMap,
               "What listeners of other names speak: NAME:PROTOCOL, separated by "
-              "commas. Protocols: GRPC, PLAINTEXT (Kafka).")
+              "commas. Protocols: GRPC, PLAINTEXT (Kafka), REPLICATION (frames "
+              "by which followers fetch, faster than GRPC; brokers only).")
       .Checked("http.listen", "127.0.0.1:9644",
                "host:port of /metrics and /healthz.", CheckHostPort)
       .Checked("log.dirs", "/var/lib/sillok/broker",

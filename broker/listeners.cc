@@ -47,10 +47,13 @@ absl::StatusOr<ProtocolMap> ParseProtocolMap(const std::string& text) {
     }
     std::string name = part.substr(0, colon);
     std::string protocol = part.substr(colon + 1);
-    if (protocol != kGrpcProtocol && protocol != kPlaintextProtocol) {
+    if (protocol != kGrpcProtocol && protocol != kPlaintextProtocol &&
+        protocol != kReplicationProtocol) {
       return Wrong(fmt::format(
-          "'{}': protocol '{}' does not work in this version; allowed: {}, {}",
-          part, protocol, kGrpcProtocol, kPlaintextProtocol));
+          "'{}': protocol '{}' does not work in this version; allowed: {}, {}, "
+          "{}",
+          part, protocol, kGrpcProtocol, kPlaintextProtocol,
+          kReplicationProtocol));
     }
     if (!protocols.emplace(name, protocol).second) {
       return Wrong(fmt::format("'{}' stands twice", name));
@@ -59,6 +62,7 @@ absl::StatusOr<ProtocolMap> ParseProtocolMap(const std::string& text) {
   // The usual names keep their meaning when only others are mapped.
   protocols.emplace("GRPC", kGrpcProtocol);
   protocols.emplace("PLAINTEXT", kPlaintextProtocol);
+  protocols.emplace("REPLICATION", kReplicationProtocol);
   return protocols;
 }
 

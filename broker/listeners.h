@@ -12,13 +12,17 @@
 
 namespace sillok {
 
-// What a listener speaks (its security protocol): gRPC without TLS, or Kafka's
-// wire protocol without TLS. No other works in this version.
+// What a listener speaks (its security protocol): gRPC without TLS, Kafka's
+// wire protocol without TLS, or the frames by which followers fetch (for brokers
+// only; without such a listener they fetch over gRPC). No other works in this
+// version.
 inline constexpr char kGrpcProtocol[] = "GRPC";
 inline constexpr char kPlaintextProtocol[] = "PLAINTEXT";
+inline constexpr char kReplicationProtocol[] = "REPLICATION";
 
 // The names that need no entry in the map, and what each means.
-inline constexpr char kDefaultProtocolMap[] = "GRPC:GRPC,PLAINTEXT:PLAINTEXT";
+inline constexpr char kDefaultProtocolMap[] =
+    "GRPC:GRPC,PLAINTEXT:PLAINTEXT,REPLICATION:REPLICATION";
 
 struct ListenerConfig {
   std::string listeners;
