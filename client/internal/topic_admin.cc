@@ -158,8 +158,11 @@ absl::StatusOr<std::vector<TopicOutcome>> TopicAdmin::CreatePartitions(
         v1::MorePartitions* more = request->add_topics();
         more->set_name(spec.name);
         more->set_total_count(spec.total);
+        int32_t next =
+            spec.total - static_cast<int32_t>(spec.assignments.size());
         for (const std::vector<int32_t>& brokers : spec.assignments) {
           v1::ReplicaAssignment* assignment = more->add_assignments();
+          assignment->set_partition(next++);
           for (int32_t broker : brokers) assignment->add_broker_ids(broker);
         }
       });
