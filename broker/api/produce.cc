@@ -204,6 +204,11 @@ void Produce(const BrokerContext& context, const RequestContext& caller,
                                      outcome.record_errors[0].message);
             }
             Refuse(context, outcome.error, message, result);
+            for (const auto& wrong : outcome.record_errors) {
+              v1::RecordError* error = result->add_record_errors();
+              error->set_batch_index(wrong.batch_index);
+              error->set_message(wrong.message);
+            }
           } else {
             context.metrics->produce_bytes->Add(size);
             result->set_base_offset(outcome.base_offset.value());

@@ -13,9 +13,10 @@ std::vector<ServedApi> MakeServedApis() {
   std::map<int16_t, ServedApi> by_key;
   for (const ApiHandlers& family :
        {ApiVersionsHandlers(), ProduceHandlers(), ProducerIdHandlers(),
-        FetchHandlers(), OffsetsHandlers(), MetadataHandlers(), GroupMembershipHandlers(),
-        GroupOffsetsHandlers(), GroupAdminHandlers(), TopicAdminHandlers(),
-        ConfigAdminHandlers(), ReplicaAdminHandlers()}) {
+        FetchHandlers(), OffsetsHandlers(), MetadataHandlers(),
+        GroupMembershipHandlers(), GroupOffsetsHandlers(),
+        GroupAdminHandlers(), TopicAdminHandlers(), ConfigAdminHandlers(),
+        ReplicaAdminHandlers()}) {
     for (const ApiHandler& handler : family) {
       const kafka::ApiRange* range = kafka::FindApi(handler.key);
       CHECK(range != nullptr) << "api key " << handler.key;

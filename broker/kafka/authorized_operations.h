@@ -1,5 +1,5 @@
-// What a client may do, as the bits of Kafka's AclOperation: everything, as long
-// as no authorizer is there to say less.
+// What a client may do, as the bits of Kafka's AclOperation: everything, as
+// long as no authorizer is there to say less.
 #ifndef SILLOK_BROKER_KAFKA_AUTHORIZED_OPERATIONS_H_
 #define SILLOK_BROKER_KAFKA_AUTHORIZED_OPERATIONS_H_
 

@@ -11,9 +11,9 @@
 
 namespace sillok::kafka_door {
 
-// Calls `begin(i, done)` for i = 0 ... count - 1, each of which calls done(result)
-// once, on any thread; then `finish` with the results in order, on the thread of
-// the last one (at once when count is 0).
+// Calls `begin(i, done)` for i = 0 ... count - 1, each of which calls
+// done(result) once, on any thread; then `finish` with the results in order, on
+// the thread of the last one (at once when count is 0).
 template <typename Result, typename Begin>
 void Gather(size_t count, Begin begin,
             std::function<void(std::vector<Result>)> finish) {

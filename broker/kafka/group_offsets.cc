@@ -114,7 +114,7 @@ v1::OffsetFetchRequest Translate(const WantedGroup& group,
   return out;
 }
 
-// By topic, in the order in which topics first come; each partition as it comes.
+// By topic, in the order in which topics first come.
 template <typename Topic>
 std::vector<Topic> ByTopic(const v1::OffsetFetchResponse& answer) {
   std::vector<Topic> topics;

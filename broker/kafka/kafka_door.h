@@ -2,8 +2,8 @@
 //
 // A thin translation: requests become the v1 messages of broker/api, which does
 // the work for all doors, and the answers go back in the version the client
-// speaks. What is served is what ApiVersions tells (api_handlers.h). Records are
-// not copied: produced batches are written from the memory they arrived in,
+// speaks. What is served is what ApiVersions tells (api_handlers.h). Records
+// are not copied: produced batches are written from the memory they arrived in,
 // fetched ones go from the log's files to the socket.
 //
 // A client that breaks the protocol loses its connection, with one log line a

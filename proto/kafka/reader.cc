@@ -42,8 +42,8 @@ size_t CharacterSize(std::string_view text, size_t at) {
   return 0;
 }
 
-// U+FFFD in the place of what is not UTF-8, as Kafka reads texts. Nothing behind
-// a door need then fear a text that it cannot pass on.
+// U+FFFD in the place of what is not UTF-8, as Kafka reads texts. Nothing
+// behind a door need then fear a text that it cannot pass on.
 void ReplaceWrongBytes(std::string& text) {
   size_t good = 0;
   while (good < text.size()) {

@@ -1,5 +1,5 @@
-// A Kafka door without sockets over a broker's real parts: replicas with logs, a
-// group coordinator over a partition in memory. There is no controller.
+// A Kafka door without sockets over a broker's real parts: replicas with logs,
+// a group coordinator over a partition in memory. There is no controller.
 #ifndef SILLOK_TEST_BROKER_KAFKA_DOOR_FIXTURE_H_
 #define SILLOK_TEST_BROKER_KAFKA_DOOR_FIXTURE_H_
 

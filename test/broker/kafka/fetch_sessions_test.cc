@@ -105,9 +105,9 @@ TEST(FetchSessions, IncrementalFetchTellsOnlyWhatChanged) {
   FetchPlan plan = sessions.Begin(Next(id, 1), 0);
   EXPECT_EQ(plan.kind, Kind::kIncremental);
   ASSERT_EQ(plan.items.size(), 4u);
+  const FetchedItem moved_start{ErrorCode::NONE, 10, 4, false};
   FetchTelling telling = sessions.End(
-      plan, {Quiet(), WithRecords(), Quiet(11), {ErrorCode::NONE, 10, 4, false}},
-      0);
+      plan, {Quiet(), WithRecords(), Quiet(11), moved_start}, 0);
   EXPECT_EQ(telling.session_id, id);
   EXPECT_EQ(telling.told, (std::vector<bool>{false, true, true, true}));
 }

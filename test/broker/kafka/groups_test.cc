@@ -3,13 +3,13 @@
 #include <vector>
 
 #include "broker/group/group_coordinator.h"
+#include "proto/kafka/config_admin.h"
 #include "proto/kafka/group_admin.h"
 #include "proto/kafka/group_membership.h"
 #include "proto/kafka/group_offsets.h"
 #include "proto/kafka/metadata.h"
 #include "proto/kafka/replica_admin.h"
 #include "proto/kafka/topic_admin.h"
-#include "proto/kafka/config_admin.h"
 #include "test/broker/kafka/door_fixture.h"
 
 namespace sillok::kafka_door {
@@ -454,7 +454,8 @@ TEST_F(AdminTest, ConfigsAreDescribedWithSourcesAndTypes) {
   for (int16_t version = 0; version <= 4; ++version) {
     DescribeConfigsRequest request;
     request.include_synonyms = request.include_documentation = true;
-    request.resources.push_back({2, "orders", std::vector<std::string>{"retention.ms"}});
+    request.resources.push_back(
+        {2, "orders", std::vector<std::string>{"retention.ms"}});
     request.resources.push_back({2, "nowhere", std::nullopt});
     request.resources.push_back({2, "orders", std::nullopt});
     request.resources.push_back({8, "0", std::nullopt});
