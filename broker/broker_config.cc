@@ -163,6 +163,11 @@ void AddLog(ConfigSpec* spec) {
            "How often recovery points are written down.", 1)
       .Int("num.recovery.threads.per.data.dir", 2,
            "Threads that check logs after an unclean end.", 1, 256)
+      .Int("producer.id.expiration.ms", 86'400'000,
+           "How long a partition remembers a producer that writes nothing.", 1)
+      .Int("max.producer.ids.per.partition", 100'000,
+           "Most producers a partition remembers; those idle longest go.", 1,
+           kMax32)
       .Int("num.io.threads", 2, "Threads for partitions' work.", 1, 256)
       .Int("background.threads", 2, "Threads for disk syncs.", 1, 256)
       .Int("fetch.max.bytes", 57'671'680, "Largest answer to a fetch.", 1024,

@@ -1,6 +1,8 @@
 #include "broker/part_options.h"
 
+#include <charconv>
 #include <random>
+#include <string>
 
 #include "base/rpc/socket_tuning.h"
 #include "broker/broker_config.h"
@@ -8,6 +10,22 @@
 #include "proto/record/codec.h"
 
 namespace sillok {
+
+namespace {
+
+// A key that only brokers have. It was checked when the configuration was read.
+int64_t BrokerNumber(const ConfigMap& broker, const char* key,
+                     int64_t otherwise) {
+  const auto found = broker.find(key);
+  int64_t value = otherwise;
+  if (found != broker.end()) {
+    const std::string& text = found->second;
+    std::from_chars(text.data(), text.data() + text.size(), value);
+  }
+  return value;
+}
+
+}  // namespace
 
 TopicSettings SettingsOf(const ConfigMap& topic,
                          const ConfigMap& broker) {
@@ -33,6 +51,12 @@ TopicSettings SettingsOf(const ConfigMap& topic,
       record::CodecFromName(config.compression_type);
   settings.log.flush_messages = config.flush_messages;
   settings.log.flush_ms = config.flush_ms;
+  settings.log.producer_id_expiration_ms =
+      BrokerNumber(broker, "producer.id.expiration.ms",
+                   settings.log.producer_id_expiration_ms);
+  settings.log.max_producer_ids = static_cast<int32_t>(
+      BrokerNumber(broker, "max.producer.ids.per.partition",
+                   settings.log.max_producer_ids));
   settings.min_insync_replicas = config.min_insync_replicas;
   settings.acknowledge_after_flush = config.flush_messages == 1;
   return settings;

@@ -1,6 +1,7 @@
 // Producers that repeat, skip and overtake, against a log that is rolled, cut,
 // cleaned, closed, killed and power-cycled. A model that looks at nothing but
 // the batches that are in the log says what each append must answer.
+#include <glog/logging.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -305,6 +306,46 @@ TEST_F(ProducerRecoveryTest, WhateverHappensRetriesAreKnownAndGapsRefused) {
     Run(seed);
     if (HasFatalFailure()) return;
   }
+}
+
+// Counts what is logged with the word that people search for.
+struct GapSink final : google::LogSink {
+  GapSink() { google::AddLogSink(this); }
+  ~GapSink() override { google::RemoveLogSink(this); }
+  void send(google::LogSeverity, const char*, const char*, int,
+            const google::LogMessageTime&, const char* message,
+            size_t length) override {
+    const std::string_view text(message, length);
+    if (text.find("OutOfOrderSequenceException") == text.npos) return;
+    ++count;
+    last = std::string(text);
+  }
+  int count = 0;
+  std::string last;
+};
+
+TEST_F(LogTest, AGapIsLoggedOnceForEachProducer) {
+  Open();
+  const auto send = [this](int64_t producer, int32_t sequence) {
+    record::BatchOptions options;
+    options.producer_id = ProducerId(producer);
+    options.producer_epoch = ProducerEpoch(0);
+    options.base_sequence = sequence;
+    return Append(MakeBatch(1, 0, options)).error;
+  };
+  ASSERT_EQ(send(1, 0), ErrorCode::NONE);
+  ASSERT_EQ(send(2, 0), ErrorCode::NONE);
+  GapSink sink;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(send(1, 7), ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
+  }
+  EXPECT_EQ(sink.count, 1);
+  EXPECT_NE(sink.last.find("partition=t-0 end=2: producer 1: sequence 7 after "
+                           "0"),
+            std::string::npos)
+      << sink.last;
+  EXPECT_EQ(send(2, 7), ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
+  EXPECT_EQ(sink.count, 2);
 }
 
 }  // namespace
