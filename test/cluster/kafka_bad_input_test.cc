@@ -23,7 +23,11 @@ namespace {
 
 using namespace kafka;  // the messages, by dozens
 
-constexpr int64_t kMayGrowBytes = 64 << 20;
+// Once everything has been served that there is, nothing should grow, but for
+// an arena that the allocator may take late.
+constexpr int64_t kMayGrowBytes = 32 << 20;
+// Of connections that hold what they asked for.
+constexpr int64_t kMayHoldBytes = 64 << 20;
 
 std::string Repeat(const std::string& text, int times) {
   std::string out;
@@ -299,7 +303,7 @@ TEST_F(KafkaBadInputTest, InputThatMakesNoSenseHasItsAnswerAndCostsNothing) {
     }
     ExpectWorks(steady);
   };
-  for (int i = 0; i < 5 && !HasFailure(); ++i) run_all();
+  for (int i = 0; i < 15 && !HasFailure(); ++i) run_all();
   ASSERT_FALSE(HasFailure());
   const int64_t before = Resident();
   const int64_t lines = LogLines();
@@ -356,7 +360,7 @@ TEST_F(KafkaBadInputTest, HalfARequestAndAnswersNobodyReadsHoldNobodyUp) {
   idle.clear();
   for (int i = 0; i < 20; ++i) ExpectWorks(steady);
   // 200 requests of a MiB were announced; room for them is made as they come.
-  EXPECT_LT(Resident() - before, kMayGrowBytes);
+  EXPECT_LT(Resident() - before, kMayHoldBytes);
 }
 
 }  // namespace
