@@ -86,7 +86,7 @@ import sys
 MISSING = [
     ('TLS or SASL', r'909[34679]|9100|SASL|SSL|SCRAM|PLAIN'),
     ('ACLs', r'[Aa]cl'),
-    ('transactions', r'[Tt]ransaction|GroupCoordinatorNotFound|control batch'),
+    ('transactions', r'[Tt]ransaction|Txn|GroupCoordinatorNotFound|control batch'),
     ('reassignment', r'[Rr]eassign'),
 ]
 
