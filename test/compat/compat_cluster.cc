@@ -283,14 +283,15 @@ std::vector<Delivered> CompatTest::ReadWhole(const std::string& topic) {
                                 {"check.crcs", "true"},
                                 {"auto.offset.reset", "earliest"}});
   rd_kafka_topic_partition_list_t* all = rd_kafka_topic_partition_list_new(3);
-  EXPECT_TRUE(WithMetadata(bootstrap, topic, [&](const rd_kafka_metadata_topic& found) {
+  auto add_all = [&](const rd_kafka_metadata_topic& found) {
     for (int i = 0; i < found.partition_cnt; ++i) {
       rd_kafka_topic_partition_list_add(all, topic.c_str(),
                                         found.partitions[i].id)
           ->offset = RD_KAFKA_OFFSET_BEGINNING;
     }
     return true;
-  }));
+  };
+  EXPECT_TRUE(WithMetadata(bootstrap, topic, add_all));
   rd_kafka_assign(client.get(), all);
   std::set<int> ended;
   std::vector<Delivered> records;

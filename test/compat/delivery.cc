@@ -85,8 +85,9 @@ void CheckOrder(const std::map<Partition, Log>& logs,
     std::map<std::string, int64_t> last;  // by producer
     for (const auto& [offset, value] : log) {
       if (!seen.insert(value).second) {
-        violations->push_back(fmt::format("{} stands twice, again at {} offset {}",
-                                          value, Name(partition), offset));
+        violations->push_back(
+            fmt::format("{} stands twice, again at {} offset {}", value,
+                        Name(partition), offset));
         continue;
       }
       auto number = ParseValue(value);

@@ -110,8 +110,8 @@ checks() {
     'PartitionCount: 2.ReplicationFactor: 3.*retention.ms=3600000.*Isr: [123],[123],[123]' \
     kafka-topics --describe --topic "$t"
   check 'topics are listed' "$t" kafka-topics --list
-  check 'partitions are added' '^$' kafka-topics --alter --topic "$t" \
-    --partitions 3
+  check 'partitions are added' '^[[:space:]]*$' kafka-topics --alter \
+    --topic "$t" --partitions 3
   check 'a config is altered' 'Completed updating config' kafka-configs \
     --alter --entity-type topics --entity-name "$t" \
     --add-config max.message.bytes=2000000
@@ -162,7 +162,7 @@ checks() {
   check 'preferred leaders are elected' \
     'Valid replica already elected|Successfully completed' \
     kafka-leader-election --election-type preferred --topic "$t" --partition 0
-  check 'a topic is deleted' '^$' kafka-topics --delete --topic "$t"
+  check 'a topic is deleted' '^[[:space:]]*$' kafka-topics --delete --topic "$t"
   echo "$failures failed"
   [ "$failures" = 0 ]
 }
