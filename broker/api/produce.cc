@@ -81,15 +81,6 @@ constexpr char kLeaseInDoubt[] =
     "this broker's session with the coordinator is in doubt: ask for metadata "
     "again, or use acks=all";
 
-// What a batch says of itself; bytes too short for one are the log's to refuse.
-bool IsTransactional(const Bytes& batch) {
-  constexpr size_t kAttributesLowByte = 22;
-  if (batch.size() <= kAttributesLowByte) return false;
-  char attributes;
-  batch.CopyTo(kAttributesLowByte, 1, &attributes);
-  return (attributes & record::kTransactionalBit) != 0;
-}
-
 struct Checked {
   ErrorCode error = ErrorCode::NONE;
   std::string message;
@@ -108,12 +99,6 @@ Checked Check(const BrokerContext& context,
     if (batch.empty()) {
       return {ErrorCode::INVALID_RECORD,
               "the request has neither records nor a batch for the partition",
-              {}};
-    }
-    // Nobody could end its transaction: read_committed would wait for ever.
-    if (IsTransactional(batch)) {
-      return {ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-              "the batch is transactional: transactions are not supported",
               {}};
     }
     return {ErrorCode::NONE, "", std::move(batch)};
@@ -182,6 +167,7 @@ void Produce(const BrokerContext& context, const RequestContext& caller,
     }
     AppendRequest append;
     append.batch = std::move(checked.batch);
+    append.options.transactions_allowed = false;
     append.acks = request.acks();
     append.timeout_ms =
         request.timeout_ms() > 0 ? request.timeout_ms() : kDefaultTimeoutMs;

@@ -19,6 +19,9 @@ struct AppendOptions {
   Origin origin = Origin::kClient;
   // False for Produce requests below version 7.
   bool zstd_allowed = true;
+  // False while nobody could end a transaction: read_committed would wait for
+  // ever.
+  bool transactions_allowed = true;
 };
 
 // What is wrong with one record of a refused batch.

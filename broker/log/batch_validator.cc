@@ -99,6 +99,10 @@ void CheckFields(const AppendOptions& append, BatchVerdict* verdict) {
                   fmt::format("producer id {} with sequence {}",
                               header.producer_id, header.base_sequence));
   }
+  if (header.is_transactional() && !append.transactions_allowed) {
+    return Refuse(verdict, ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+                  "the batch is transactional: transactions are not supported");
+  }
   if (header.is_transactional() && !header.has_producer_id()) {
     return Refuse(verdict, ErrorCode::INVALID_RECORD,
                   "transactional batch without a producer id");

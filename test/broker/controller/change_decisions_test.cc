@@ -225,14 +225,15 @@ TEST_F(ChangeDecisionsTest, AStoppingPreferredReplicaIsNotElected) {
 }
 
 TEST_F(ChangeDecisionsTest, UncleanElectionTakesAnyLiveReplicaOnlyWhereNoneLeads) {
-  Create("t", {{1, 2}, {2, 3}, {1}});
+  Create("t", {{1, 2}, {2, 3}});
+  Create("u", {{1}});
   P("t", 0).isr = {1};
   Alive({{2, 102}, {3, 103}});
   ASSERT_EQ(P("t", 0).leader, -1);
   decisions_.TakeEffects();
-  EXPECT_EQ(Elect(v1::ELECTION_UNCLEAN, {{"t", {0, 1, 2}}}),
+  EXPECT_EQ(Elect(v1::ELECTION_UNCLEAN, {{"t", {0, 1}}, {"u", {0}}}),
             "t-0 NONE, t-1 ELECTION_NOT_NEEDED, "
-            "t-2 ELIGIBLE_LEADERS_NOT_AVAILABLE");
+            "u-0 ELIGIBLE_LEADERS_NOT_AVAILABLE");
   EXPECT_EQ(Show("t", 0), "leader 2 epoch 2 version 2 isr 2");
 }
 

@@ -156,8 +156,8 @@ TEST(KafkaApiTableTest, TheVersionsNamedClientsNeedAreThere) {
     ASSERT_NE(api, nullptr) << need.who;
     EXPECT_TRUE(api->Has(need.version)) << need.who << " " << need.version;
   }
-  // Topic ids and KIP-890's second part would change what clients do.
-  EXPECT_EQ(FindApi(1)->max, 12);
+  // KIP-890's second part would change what clients do.
+  EXPECT_EQ(FindApi(1)->max, 16);
   EXPECT_LT(FindApi(0)->max, 12);
   EXPECT_LT(FindApi(26)->max, 5);
 }
