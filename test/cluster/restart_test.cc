@@ -119,7 +119,9 @@ TEST_F(RestartTest, ARollingRestartFailsNoSendAndScansNoLog) {
     StartAgain(node.name());
     std::string started = LogSince(node, before);
     EXPECT_NE(started.find("last end=clean"), std::string::npos) << started;
-    for (const char* scan : {"is read again", "torn write", "truncating"}) {
+    // A batch that no follower had when it stopped leading may go, and was not
+    // acknowledged: that is no scan.
+    for (const char* scan : {"is read again", "torn write"}) {
       EXPECT_EQ(started.find(scan), std::string::npos) << scan;
     }
     ASSERT_TRUE(Eventually(60, [&] { return FullyReplicated(kTopic); }));
