@@ -419,6 +419,9 @@ TEST_P(OldSegmentTest, ABitThatFlipsIsNeverServed) {
     return at != std::string::npos && std::stoi(points.substr(at + 9)) > 1000;
   }));
   Kill(node.name());
+  // Back before the cluster has seen it go, it would be thought in sync when it
+  // is not.
+  ASSERT_TRUE(Eventually(30, [&] { return !FullyReplicated(kTopic); }));
   std::string oldest =
       node.data_path() + "/orders-0/00000000000000000000.log";
   ASSERT_NE(ActiveSegment(node, 0), oldest);
