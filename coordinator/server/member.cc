@@ -23,6 +23,9 @@ bool WantsWatch(const v1::CoordRequest& request) {
   }
 }
 
+// Until then the successor of a leader has to serve.
+constexpr int64_t kTransferMs = 5'000;
+
 }  // namespace
 
 Member::Member(MemberOptions options, zab::HardState hard_state,
@@ -444,6 +447,35 @@ void Member::SendTouches(Now now) {
   }
 }
 
+zab::TransferStart Member::TransferLeadership(std::optional<MemberId> to,
+                                              Now now) {
+  if (!serving_ || role_.role != zab::Role::kLeading) {
+    return zab::TransferStart::kNotLeading;
+  }
+  zab::TransferStart start = zab_.TransferTo(to);
+  if (start == zab::TransferStart::kStarted) {
+    transfer_ = {to, role_.epoch, now.monotonic_ms + kTransferMs};
+  }
+  return start;
+}
+
+std::optional<TransferEnd> Member::CheckTransfer(Now now) {
+  if (!transfer_.has_value()) return std::nullopt;
+  const bool still_leads = role_.role == zab::Role::kLeading &&
+                           role_.epoch == transfer_->epoch &&
+                           !zab_.transferring();
+  const bool next_leads = role_.epoch > transfer_->epoch && role_.serving;
+  if (!still_leads && !next_leads &&
+      now.monotonic_ms < transfer_->deadline_ms) {
+    return std::nullopt;
+  }
+  TransferEnd end{false, role_.leader, role_.epoch};
+  end.ok = next_leads && role_.leader != self_ &&
+           role_.leader == transfer_->to.value_or(role_.leader);
+  transfer_.reset();
+  return end;
+}
+
 void Member::Resign(Now now) {
   EndAllStreams(StreamEnd::kUnavailable);
   serving_ = false;
@@ -490,6 +522,7 @@ MemberOutput Member::TakeOutput(Now now) {
     output.role = role_;
     output.role->serving = serving_;
   }
+  output.transfer = CheckTransfer(now);
   output.fatal = fatal_;
   return output;
 }
@@ -635,6 +668,7 @@ void Member::FillStatus(v1::MemberStatusResponse* status) const {
   // concerned.
   status->set_role(!serving_                          ? "looking"
                    : role_.role == zab::Role::kLeading ? "leading"
+                   : options_.zab.observes()           ? "observing"
                                                        : "following");
   status->set_leader_id(role_.leader.value());
   status->set_epoch(role_.epoch);

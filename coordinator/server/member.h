@@ -58,6 +58,14 @@ enum class StreamEnd {
   kBadRequest,   // not the protocol
 };
 
+// What became of a hand-over of the lead.
+struct TransferEnd {
+  bool ok = false;
+  // Who leads now, and in which epoch; -1 and 0 if that is not known.
+  MemberId leader{-1};
+  uint32_t epoch = 0;
+};
+
 // To one client: a message, or the end of its stream. Nothing follows an end.
 struct ClientAction {
   ConnectionId connection;
@@ -81,6 +89,8 @@ struct MemberOutput {
   bool discard_snapshot = false;
   // Set when it has changed. `serving`: clients are served.
   std::optional<zab::RoleState> role;
+  // A hand-over that was started is over.
+  std::optional<TransferEnd> transfer;
   // Not empty: stop the process, and say this.
   std::string fatal;
 };
@@ -124,6 +134,10 @@ class Member {
   // --- time ---
   // One ZAB tick has passed.
   void Tick(Now now);
+  // Gives the lead to `to`, or if that is nobody to the most up-to-date voter.
+  // If it is started its end comes in MemberOutput::transfer, in 5 s at most;
+  // see zab::Zab::TransferTo. Writes wait meanwhile.
+  zab::TransferStart TransferLeadership(std::optional<MemberId> to, Now now);
   // Ends the term in an orderly way; clients are sent away.
   void Resign(Now now);
 
@@ -173,6 +187,7 @@ class Member {
   void TakeZabOutput(MemberOutput* output, Now now);
   void OnRole(const zab::RoleState& role, Now now);
   void UpdateServing(Now now);
+  std::optional<TransferEnd> CheckTransfer(Now now);
   void Apply(const zab::Entry& entry, Now now);
   void OnReply(const v1::ForwardReply& reply);
   void ReleaseReplies();
@@ -204,6 +219,12 @@ class Member {
 
   zab::RoleState role_;
   bool role_changed_ = false;
+  struct Transfer {
+    std::optional<MemberId> to;
+    uint32_t epoch = 0;  // of the term that is to end
+    int64_t deadline_ms = 0;
+  };
+  std::optional<Transfer> transfer_;
   bool serving_ = false;
   bool resigned_ = false;
   // A leader serves once its tree has applied the history up to here.

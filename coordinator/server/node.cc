@@ -90,6 +90,7 @@ class Node::Impl {
   absl::Status Start();
   void Stop();
 
+  void TransferLeadership(MemberId to, TransferDone done);
   int client_port() const { return client_server_->port(); }
   int peer_port() const { return peer_server_->port(); }
   NodeFacts facts() const {
@@ -110,6 +111,8 @@ class Node::Impl {
   void LoadInstalled(Zxid zxid);
   void SendToPeers(MemberOutput& output);
   void OnRole(const zab::RoleState& role);
+  void StartTransfer(MemberId to, TransferDone done);
+  void EndTransfer(const TransferEnd& end);
   void MaybeTrim();
   void Fatal(absl::Status status);
   void UpdateFacts();
@@ -131,6 +134,7 @@ class Node::Impl {
 
   uint64_t requests_ = 0;
   Zxid trimmed_at_;
+  TransferDone transfer_done_;  // of the hand-over under way
   bool failed_ = false;
   bool closed_ = false;   // the loop only drains: the store may be gone
   bool stopped_ = false;  // of the thread that calls Stop
@@ -324,6 +328,7 @@ void Node::Impl::CarryOut(MemberOutput output) {
     peer_service_->SnapshotConsumed();
   }
   if (output.role.has_value()) OnRole(*output.role);
+  if (output.transfer.has_value()) EndTransfer(*output.transfer);
   if (!output.fatal.empty()) Fatal(absl::DataLossError(output.fatal));
 }
 
@@ -392,6 +397,60 @@ void Node::Impl::OnRole(const zab::RoleState& role) {
   UpdateFacts();
 }
 
+void Node::Impl::TransferLeadership(MemberId to, TransferDone done) {
+  loop_->Post([this, to, done = std::move(done)] { StartTransfer(to, done); });
+}
+
+void Node::Impl::StartTransfer(MemberId to, TransferDone done) {
+  if (failed_ || closed_) {
+    return done(absl::UnavailableError("this member stops"));
+  }
+  std::optional<MemberId> named;
+  if (to.value() >= 0) named = to;
+  switch (member_->TransferLeadership(named, CurrentTime())) {
+    case zab::TransferStart::kStarted:
+      LOG(INFO) << "handing the lead over to "
+                << (named ? "member " + std::to_string(to.value())
+                          : std::string("the most up-to-date voter"));
+      transfer_done_ = std::move(done);
+      return;
+    case zab::TransferStart::kNotLeading: {
+      MemberId leader = member_->zab().role().leader;
+      return done(absl::FailedPreconditionError(
+          leader.value() < 0 ? "no member leads"
+                             : "member " + std::to_string(leader.value()) +
+                                   " leads, not this one"));
+    }
+    case zab::TransferStart::kUnfit:
+      return done(absl::FailedPreconditionError(
+          named ? "member " + std::to_string(to.value()) +
+                      " is not another voter that follows"
+                : std::string("no other voter follows")));
+    case zab::TransferStart::kBusy:
+      return done(absl::UnavailableError("a hand-over is under way"));
+  }
+}
+
+void Node::Impl::EndTransfer(const TransferEnd& end) {
+  TransferDone done = std::exchange(transfer_done_, nullptr);
+  LOG(INFO) << "hand-over " << (end.ok ? "done" : "failed")
+            << ", leader=" << end.leader << " epoch=" << end.epoch;
+  if (done == nullptr) return;
+  if (!end.ok) {
+    return done(absl::AbortedError(
+        end.leader.value() < 0
+            ? "the lead was given up and nobody has it yet"
+            : "member " + std::to_string(end.leader.value()) +
+                  " leads in epoch " + std::to_string(end.epoch)));
+  }
+  zab::RoleState now;
+  now.role = zab::Role::kFollowing;
+  now.leader = end.leader;
+  now.epoch = end.epoch;
+  now.serving = true;
+  done(now);
+}
+
 void Node::Impl::Fatal(absl::Status status) {
   if (std::exchange(failed_, true)) return;
   LOG(ERROR) << "this member cannot go on: " << status;
@@ -443,10 +502,15 @@ void Node::Impl::RunOnLoop(Function function) {
 
 void Node::Impl::Stop() {
   if (std::exchange(stopped_, true)) return;
-  // What is proposed gets its chance to be committed before the hand-over.
   int64_t deadline = Clock::Real().MonotonicMs() + kHandOverMs;
-  bool settled = false;
   RunOnLoop([&] { client_server_->SetServing(false); });
+  auto handed_over = std::make_shared<std::promise<void>>();
+  TransferLeadership(MemberId(-1), [handed_over](const auto& leader) {
+    handed_over->set_value();
+  });
+  handed_over->get_future().wait_for(std::chrono::milliseconds(kHandOverMs));
+  // Without a successor what is proposed still gets its chance to be committed.
+  bool settled = false;
   while (!settled && Clock::Real().MonotonicMs() < deadline) {
     RunOnLoop([&] {
       settled = failed_ ||
@@ -486,6 +550,9 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Start(
 }
 
 void Node::Stop() { impl_->Stop(); }
+void Node::TransferLeadership(MemberId to, TransferDone done) {
+  impl_->TransferLeadership(to, std::move(done));
+}
 int Node::client_port() const { return impl_->client_port(); }
 int Node::peer_port() const { return impl_->peer_port(); }
 NodeFacts Node::facts() const { return impl_->facts(); }

@@ -74,6 +74,13 @@ class Node {
   // OK while part of a quorum that serves.
   absl::Status health() const;
 
+  // Gives the lead to `to`, or if that is -1 to the most up-to-date voter.
+  // `done`, on any thread, gets who leads then: FAILED_PRECONDITION if this
+  // member does not lead or `to` is not fit, UNAVAILABLE if a hand-over is under
+  // way or this member stops, ABORTED if another one came to lead or nobody.
+  using TransferDone = std::function<void(absl::StatusOr<zab::RoleState>)>;
+  void TransferLeadership(MemberId to, TransferDone done);
+
   // An orderly end: a leader hands over, streams are closed, what was written is
   // on disk when it returns.
   void Stop();

@@ -25,6 +25,12 @@ bool Election::IsBetter(const Vote& a, const Vote& b) const {
   return a > b;
 }
 
+void Election::Appoint(MemberId leader) {
+  vote_ = Vote{local_->history.recency(), local_->history.last(), leader};
+  votes_.clear();
+  settled_ticks_ = -1;
+}
+
 std::optional<MemberId> Election::Step(const Message& n) {
   if (n.role == Role::kLeading) {
     // From the leader itself, so it either has a quorum or soon gives up.
@@ -32,6 +38,7 @@ std::optional<MemberId> Election::Step(const Message& n) {
     vote_.leader = n.from;
     return n.from;
   }
+  if (local_->observing()) return std::nullopt;
   if (n.role == Role::kLooking && n.round > round_) {
     vote_ = IsBetter(n.vote, own_) ? n.vote : own_;
     StartRound(n.round);
@@ -75,6 +82,7 @@ bool Election::HeardFromAll() const {
 }
 
 std::optional<MemberId> Election::Decide() {
+  if (local_->observing()) return std::nullopt;
   size_t agreeing = 0;
   for (const auto& [member, vote] : votes_) {
     if (vote == vote_) ++agreeing;

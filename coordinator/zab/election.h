@@ -27,6 +27,9 @@ class Election {
   std::optional<MemberId> Step(const Message& notification);
   std::optional<MemberId> Tick();
 
+  // There is no need to ask: `leader` leads.
+  void Appoint(MemberId leader);
+
   // Tells `to` what this member votes for or follows. `epoch` as in Message.
   void Notify(MemberId to, Role role, uint32_t epoch);
 

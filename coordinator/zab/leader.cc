@@ -4,10 +4,20 @@
 #include <utility>
 
 namespace sillok::zab {
+namespace {
+
+// A leader with no more than this left to count gives its epoch up in peace: the
+// next one counts from one again.
+constexpr uint64_t kCounterReserve = uint64_t{1} << 20;
+
+}  // namespace
 
 Leader::Leader(Local* local) : local_(local) {
   for (MemberId member : local_->voters.members()) {
     if (member != local_->options.self) members_[member];
+  }
+  for (MemberId member : local_->observers.members()) {
+    if (!local_->voters.Contains(member)) members_[member].voter = false;
   }
   MaybeChooseEpoch();
 }
@@ -56,18 +66,20 @@ void Leader::Step(const Message& m) {
 void Leader::OnFollowerInfo(const Message& m) {
   auto found = members_.find(m.from);
   if (found == members_.end()) return;
+  Progress& p = found->second;
   dirty_ = true;
+  local_->epoch_heard = std::max(local_->epoch_heard, m.accepted_epoch);
   if (phase_ != Phase::kGathering && m.accepted_epoch > epoch_) {
     // It can never follow this epoch. A new one, above its promise, takes it
     // in; without that the ensemble would stay a member short.
     given_up_ = true;
     return;
   }
-  found->second.accepted_epoch = m.accepted_epoch;
-  found->second.silent_ticks = 0;
+  p.accepted_epoch = m.accepted_epoch;
+  p.silent_ticks = 0;
   if (phase_ == Phase::kGathering) {
     MaybeChooseEpoch();
-  } else {
+  } else if (p.voter || phase_ >= Phase::kSync) {
     SendNewEpoch(m.from);
   }
 }
@@ -75,11 +87,9 @@ void Leader::OnFollowerInfo(const Message& m) {
 void Leader::MaybeChooseEpoch() {
   HardState hard = local_->history.hard_state();
   size_t known = 1;
-  uint32_t highest = hard.accepted_epoch;
+  uint32_t highest = std::max(hard.accepted_epoch, local_->epoch_heard);
   for (const auto& [member, p] : members_) {
-    if (!p.accepted_epoch) continue;
-    ++known;
-    highest = std::max(highest, *p.accepted_epoch);
+    known += p.voter && p.accepted_epoch;
   }
   if (!local_->voters.IsQuorum(known)) return;
   if (highest >= Zxid::kMaxEpoch) {
@@ -91,8 +101,10 @@ void Leader::MaybeChooseEpoch() {
   hard.accepted_epoch = epoch_;
   local_->history.SetHardState(hard);
   promise_token_ = local_->history.newest_token();
+  // An observer is asked once the epoch is ours: it shall never hold a promise
+  // above what the voters can come to.
   for (const auto& [member, p] : members_) {
-    if (p.accepted_epoch) SendNewEpoch(member);
+    if (p.voter && p.accepted_epoch) SendNewEpoch(member);
   }
 }
 
@@ -109,7 +121,7 @@ void Leader::OnAckEpoch(MemberId from, Progress& p, const Message& m) {
     StartProgress(from, p, m.zxid);
     return;
   }
-  if (!m.promised) return;
+  if (!m.promised || !p.voter) return;
   p.promised = true;
   uint32_t recency = std::max(m.current_epoch, m.zxid.epoch());
   const History& ours = local_->history;
@@ -141,6 +153,7 @@ void Leader::MaybeStartSync() {
     p.silent_ticks = 0;
     ping_wanted_ = true;
     if (p.last_logged) StartProgress(member, p, *p.last_logged);
+    if (!p.voter && p.accepted_epoch) SendNewEpoch(member);
   }
   MaybeEstablish();
 }
@@ -260,7 +273,7 @@ size_t Leader::in_epoch_count() const {
   if (phase_ < Phase::kSync) return 0;
   size_t count = local_->history.IsDurable(current_epoch_token_) ? 1 : 0;
   for (const auto& [member, p] : members_) {
-    count += p.in_epoch;
+    count += p.voter && p.in_epoch;
   }
   return count;
 }
@@ -269,14 +282,19 @@ size_t Leader::in_epoch_count() const {
 
 std::optional<Zxid> Leader::Propose(std::string txn) {
   const Options& options = local_->options;
-  if (!serving() || given_up_) return std::nullopt;
+  if (!serving() || given_up_ || successor_) return std::nullopt;
   if (uncommitted_.size() >= options.max_uncommitted_entries ||
       uncommitted_bytes_ >= options.max_uncommitted_bytes) {
     return std::nullopt;
   }
   Zxid last = local_->history.last();
   if (last.counter() == Zxid::kMaxCounter) {
-    given_up_ = true;  // A new epoch counts from one again.
+    given_up_ = true;
+    return std::nullopt;
+  }
+  if (last.epoch() == epoch_ &&
+      last.counter() >= Zxid::kMaxCounter - kCounterReserve &&
+      TransferTo(std::nullopt) == TransferStart::kStarted) {
     return std::nullopt;
   }
   Zxid zxid = last.epoch() == epoch_ ? last.Next() : Zxid(epoch_, 1);
@@ -301,7 +319,7 @@ void Leader::MaybeCommit() {
   bool self = local_->history.IsDurable(current_epoch_token_);
   positions.push_back(self ? local_->history.durable() : Zxid());
   for (const auto& [member, p] : members_) {
-    positions.push_back(p.in_epoch ? p.match : Zxid());
+    if (p.voter) positions.push_back(p.in_epoch ? p.match : Zxid());
   }
   Zxid reached = local_->voters.ReachedByQuorum(std::move(positions));
   if (local_->options.faults.commit_without_quorum) {
@@ -329,7 +347,9 @@ bool Leader::ReadBarrier(uint64_t id) {
 void Leader::FinishBarriers() {
   if (barriers_.empty()) return;
   std::vector<uint64_t> rounds{heartbeat_round_};
-  for (const auto& [member, p] : members_) rounds.push_back(p.pong);
+  for (const auto& [member, p] : members_) {
+    if (p.voter) rounds.push_back(p.pong);
+  }
   uint64_t answered = local_->voters.ReachedByQuorum(std::move(rounds));
   if (local_->options.faults.barrier_without_round) answered = ~uint64_t{0};
   while (!barriers_.empty() && barriers_.front().round <= answered) {
@@ -362,6 +382,50 @@ std::vector<BarrierResult> Leader::FailBarriers() {
   return failed;
 }
 
+// ---- Hand-over
+
+bool Leader::IsFit(const Progress& p) const {
+  return p.voter && p.in_epoch &&
+         p.silent_ticks <= local_->options.silence_ticks / 2;
+}
+
+TransferStart Leader::TransferTo(std::optional<MemberId> to) {
+  if (!serving() || given_up_) return TransferStart::kNotLeading;
+  if (successor_) return TransferStart::kBusy;
+  const Progress* best = nullptr;
+  for (const auto& [member, p] : members_) {
+    if (!IsFit(p) || (to && *to != member)) continue;
+    if (best != nullptr && p.match <= best->match) continue;
+    best = &p;
+    successor_ = member;
+  }
+  if (best == nullptr) return TransferStart::kUnfit;
+  transfer_ticks_ = 0;
+  dirty_ = true;
+  return TransferStart::kStarted;
+}
+
+// The successor could begin earlier, too: discovery keeps histories safe. But
+// then it might have to give up for want of an entry that we have.
+void Leader::MaybeHandOver() {
+  if (!successor_ || handed_over_) return;
+  const Zxid last = local_->history.last();
+  if (members_.at(*successor_).match < last || local_->delivered < last) {
+    return;
+  }
+  handed_over_ = true;
+  Message m;
+  m.kind = MessageKind::kHandOver;
+  m.epoch = epoch_;
+  m.vote.leader = *successor_;
+  local_->outbox.Send(*successor_, m);  // First, so that it is there first.
+  for (const auto& [member, p] : members_) {
+    if (member != *successor_ && p.state != Progress::State::kUnknown) {
+      local_->outbox.Send(member, m);
+    }
+  }
+}
+
 // ---- Sending
 
 void Leader::Flush() {
@@ -369,6 +433,20 @@ void Leader::Flush() {
   if (phase_ < Phase::kSync) return;
   if (ping_wanted_) SendPings();
   for (auto& [member, p] : members_) Replicate(member, p);
+  MaybeHandOver();
+}
+
+Zxid Leader::EndFor(const Progress& p) const {
+  const Zxid last = local_->history.last();
+  return p.voter ? last : std::min(last, local_->commit);
+}
+
+std::vector<Entry> Leader::ReadFor(const Progress& p) const {
+  std::vector<Entry> entries =
+      local_->history.Read(p.sent, local_->options.max_append_bytes);
+  const Zxid end = EndFor(p);
+  while (!entries.empty() && entries.back().zxid > end) entries.pop_back();
+  return entries;
 }
 
 void Leader::Replicate(MemberId to, Progress& p) {
@@ -383,15 +461,13 @@ void Leader::SendProbe(MemberId to, Progress& p) {
     SendSnapshot(to, p);
     return;
   }
-  SendAppend(to, p,
-             local_->history.Read(p.sent, local_->options.max_append_bytes));
+  SendAppend(to, p, ReadFor(p));
 }
 
 void Leader::SendEntries(MemberId to, Progress& p) {
-  const Zxid last = local_->history.last();
-  while (p.sent < last && p.in_flight_bytes < local_->options.window_bytes) {
-    std::vector<Entry> entries =
-        local_->history.Read(p.sent, local_->options.max_append_bytes);
+  const Zxid end = EndFor(p);
+  while (p.sent < end && p.in_flight_bytes < local_->options.window_bytes) {
+    std::vector<Entry> entries = ReadFor(p);
     if (entries.empty()) {  // Trimmed away under a slow follower.
       SendSnapshot(to, p);
       return;
@@ -404,7 +480,7 @@ void Leader::SendEntries(MemberId to, Progress& p) {
     p.sent = flight.last;
   }
   if (p.owes_new_leader_ack && p.new_leader_ticks < 0 &&
-      p.sent >= history_end_) {
+      p.sent >= history_end_ && (p.voter || established())) {
     SendNewLeader(to, p);
   }
   if (p.commit_told < local_->commit && p.commit_told < p.sent &&
@@ -486,6 +562,10 @@ void Leader::Tick() {
     given_up_ = true;
     return;
   }
+  if (successor_ && (++transfer_ticks_ > options.transfer_ticks ||
+                     !IsFit(members_.at(*successor_)))) {
+    successor_.reset();
+  }
   if (++heartbeat_ticks_ >= options.heartbeat_ticks) {
     ping_wanted_ = true;
     dirty_ = true;
@@ -538,7 +618,7 @@ void Leader::TickProgress(Progress& p) {
 bool Leader::HearsQuorum() const {
   size_t heard = 1;
   for (const auto& [member, p] : members_) {
-    heard += p.state != Progress::State::kUnknown &&
+    heard += p.voter && p.state != Progress::State::kUnknown &&
              p.silent_ticks <= local_->options.silence_ticks;
   }
   return local_->voters.IsQuorum(heard);

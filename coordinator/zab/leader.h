@@ -18,8 +18,11 @@
 
 namespace sillok::zab {
 
-// What the leader knows of one other voter.
+// What the leader knows of one other member.
 struct Progress {
+  // It counts. One that does not is given what is committed, no more.
+  bool voter = true;
+
   enum class State {
     kUnknown,    // no ACKEPOCH yet: nothing may be sent
     kProbe,      // `sent` is a guess; one kAppend at a time until it is right
@@ -89,9 +92,17 @@ class Leader {
   bool ReadBarrier(uint64_t id);
   void OnSnapshotSent(MemberId to, uint32_t epoch, Zxid zxid, bool ok);
   void SayGoodbye();
+  TransferStart TransferTo(std::optional<MemberId> to);
+  bool transferring() const { return successor_.has_value(); }
+  // Who has been told to lead: this term is over.
+  std::optional<MemberId> handed_over_to() const {
+    return handed_over_ ? successor_ : std::nullopt;
+  }
 
   // Sends what has gathered since the last time.
   void Flush();
+  // Committed entries have been handed out.
+  void OnDelivered() { dirty_ = dirty_ || successor_.has_value(); }
   bool WantsFlush() const { return dirty_; }
   // Those whose zxid has been handed out as committed.
   std::vector<BarrierResult> TakeBarriers(Zxid delivered);
@@ -146,6 +157,11 @@ class Leader {
   void SendPings();
   void TickProgress(Progress& p);
   bool HearsQuorum() const;
+  bool IsFit(const Progress& p) const;
+  void MaybeHandOver();
+  // The end of what `p` may be given now.
+  Zxid EndFor(const Progress& p) const;
+  std::vector<Entry> ReadFor(const Progress& p) const;
 
   Local* local_;
   Phase phase_ = Phase::kGathering;
@@ -170,6 +186,11 @@ class Leader {
   std::deque<Barrier> barriers_;
   std::deque<BarrierResult> finished_barriers_;
   std::vector<SnapshotSend> snapshots_;
+  // Who is to lead next; until then nothing new is proposed.
+  std::optional<MemberId> successor_;
+  bool handed_over_ = false;
+  int transfer_ticks_ = 0;
+
   bool dirty_ = true;
   bool given_up_ = false;
   int phase_ticks_ = 0;

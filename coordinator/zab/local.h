@@ -69,6 +69,7 @@ struct Local {
         const LogView* view)
       : options(std::move(options_in)),
         voters(options.voters),
+        observers(options.observers),
         history(hard_state, applied, view, options),
         outbox(options.self, &history),
         commit(applied),
@@ -87,13 +88,21 @@ struct Local {
   }
 
   const Options options;
+  bool observing() const { return !voters.Contains(options.self); }
+  bool IsMember(MemberId id) const {
+    return voters.Contains(id) || observers.Contains(id);
+  }
+
   const VoterSet voters;
+  const MemberSet observers;
   History history;
   Outbox outbox;
   // Known to be committed; never truncated, never lowered.
   Zxid commit;
   // Handed out in Output::committed.
   Zxid delivered;
+  // The highest epoch that anybody has told us it has promised.
+  uint32_t epoch_heard = 0;
   uint64_t random_state;
   // See Output::fatal.
   std::string fatal;

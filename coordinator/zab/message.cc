@@ -26,6 +26,7 @@ const char* ToString(MessageKind kind) {
     case MessageKind::kPing: return "PING";
     case MessageKind::kPong: return "PONG";
     case MessageKind::kGoodbye: return "GOODBYE";
+    case MessageKind::kHandOver: return "HANDOVER";
   }
   return "?";
 }
@@ -79,6 +80,9 @@ void PrintBody(const Message& m, std::ostream& out) {
     case MessageKind::kPong:
       out << ' ' << m.sequence << " durable " << m.zxid << " received "
           << m.hint << (m.joined ? "" : ", not joined");
+      return;
+    case MessageKind::kHandOver:
+      out << " to " << m.vote.leader;
       return;
     case MessageKind::kNewEpoch:
     case MessageKind::kAckNewLeader:

@@ -41,6 +41,9 @@ enum class MessageKind : uint8_t {
   kPong,          // follower: sequence, zxid = durable, hint = received
   // A leader that shuts down: look for another one at once.
   kGoodbye,
+  // A leader that has all its proposals committed: vote.leader leads from now
+  // on; whoever that is begins at once, the others greet it.
+  kHandOver,
 };
 
 const char* ToString(Role role);

@@ -2,6 +2,7 @@
 #ifndef SILLOK_COORDINATOR_ZAB_OPTIONS_H_
 #define SILLOK_COORDINATOR_ZAB_OPTIONS_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -41,9 +42,11 @@ struct ZabFaults {
 
 struct Options {
   MemberId self{0};
-  // All voting members, `self` among them; 1, 3 or 5 as a rule. The same list
-  // on every member.
+  // All voting members; 1, 3 or 5 as a rule. The same list on every member.
   std::vector<MemberId> voters;
+  // Members that only listen: they are given what is committed, and count for
+  // nothing. The same list on every member. `self` is in one of the two lists.
+  std::vector<MemberId> observers;
 
   // Times are in ticks; the shell decides what a tick is (20 to 50 ms). The
   // defaults notice a silent leader in half a second at 50 ms.
@@ -65,6 +68,8 @@ struct Options {
   int notify_ticks = 4;
   // A leader repeats what a follower does not acknowledge for this long.
   int resend_ticks = 4;
+  // A hand-over whose target does not catch up within this is called off.
+  int transfer_ticks = 20;
 
   // Txn bytes in one kAppend (one larger entry still goes, alone).
   size_t max_append_bytes = 256 * 1024;
@@ -77,6 +82,10 @@ struct Options {
   size_t max_committed_bytes = 4 * 1024 * 1024;
   // Durable, applied entries kept in memory for followers that lag.
   size_t cache_bytes = 16 * 1024 * 1024;
+
+  bool observes() const {
+    return std::find(voters.begin(), voters.end(), self) == voters.end();
+  }
 
   // Seed of the jitter in timeouts. Differs between members.
   uint64_t seed = 0;

@@ -114,6 +114,10 @@ bool SmallBodyFromProto(const Wire& wire, Message* m) {
     case Wire::kGoodbye:
       m->kind = MessageKind::kGoodbye;
       return true;
+    case Wire::kHandOver:
+      m->kind = MessageKind::kHandOver;
+      m->vote.leader = MemberId(wire.hand_over().leader());
+      return true;
     default:
       return false;
   }
@@ -171,6 +175,9 @@ Wire ToProto(const Message& m) {
       break;
     case MessageKind::kGoodbye:
       wire.mutable_goodbye();
+      break;
+    case MessageKind::kHandOver:
+      wire.mutable_hand_over()->set_leader(m.vote.leader.value());
       break;
   }
   return wire;

@@ -12,10 +12,10 @@
 
 namespace sillok::zab {
 
-// The voting members. A value: to change the ensemble is to replace it.
-class VoterSet {
+// Members in order, each once.
+class MemberSet {
  public:
-  explicit VoterSet(std::vector<MemberId> members)
+  explicit MemberSet(std::vector<MemberId> members)
       : members_(std::move(members)) {
     std::sort(members_.begin(), members_.end());
     members_.erase(std::unique(members_.begin(), members_.end()),
@@ -27,6 +27,16 @@ class VoterSet {
   bool Contains(MemberId id) const {
     return std::binary_search(members_.begin(), members_.end(), id);
   }
+
+ protected:
+  std::vector<MemberId> members_;
+};
+
+// The voting members. A value: to change the ensemble is to replace it.
+class VoterSet : public MemberSet {
+ public:
+  using MemberSet::MemberSet;
+
   // Any two sets of this size have a member in common.
   size_t quorum_size() const { return members_.size() / 2 + 1; }
   bool IsQuorum(size_t count) const { return count >= quorum_size(); }
@@ -39,9 +49,6 @@ class VoterSet {
                      std::greater<T>());
     return *nth;
   }
-
- private:
-  std::vector<MemberId> members_;
 };
 
 }  // namespace sillok::zab

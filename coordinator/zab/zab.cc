@@ -26,6 +26,8 @@ class Zab::Impl {
   std::optional<Zxid> Propose(std::string txn);
   void OnPersisted(uint64_t token);
   bool ReadBarrier(uint64_t id);
+  TransferStart TransferTo(std::optional<MemberId> to);
+  bool transferring() const { return leader_ && leader_->transferring(); }
   void OnSnapshotReceived(MemberId from, uint32_t epoch, Zxid zxid);
   void OnSnapshotSent(MemberId to, uint32_t epoch, Zxid zxid, bool ok);
   void OnPeerLost(MemberId member);
@@ -47,7 +49,9 @@ class Zab::Impl {
   }
   void OnNotification(const Message& m);
   void Enter(std::optional<MemberId> elected);
+  void Succeed(MemberId leader);
   void Look();
+  void EndRole();
   // The present role may have found that it is over.
   void Settle();
   uint32_t established_epoch() const;
@@ -67,7 +71,7 @@ class Zab::Impl {
 
 void Zab::Impl::Step(Message m) {
   if (Halted() || m.to != local_.options.self || m.from == m.to ||
-      !local_.voters.Contains(m.from)) {
+      !local_.IsMember(m.from)) {
     return;
   }
   election_.OnHeard(m.from);
@@ -104,13 +108,21 @@ void Zab::Impl::Step(Message m) {
         if (follower_->given_up()) election_.OnLost(leader, false);
       }
       break;
+    case MessageKind::kHandOver:
+      if (follower_ && m.from == follower_->leader() &&
+          m.epoch == follower_->epoch() && follower_->in_broadcast() &&
+          m.vote.leader != m.from && local_.voters.Contains(m.vote.leader)) {
+        Succeed(m.vote.leader);
+      }
+      break;
   }
   Settle();
 }
 
 void Zab::Impl::OnNotification(const Message& m) {
+  const bool from_voter = local_.voters.Contains(m.from);
   if (!follower_ && !leader_) {
-    Enter(election_.Step(m));
+    if (from_voter) Enter(election_.Step(m));
     return;
   }
   if (follower_ && m.from == follower_->leader()) {
@@ -123,7 +135,8 @@ void Zab::Impl::OnNotification(const Message& m) {
   }
   if (m.role == Role::kLooking) {
     election_.Notify(m.from, role().role, established_epoch());
-  } else if (m.epoch > local_.history.hard_state().accepted_epoch) {
+  } else if (from_voter &&
+             m.epoch > local_.history.hard_state().accepted_epoch) {
     // Somebody leads with a quorum in a later epoch: ours is over.
     Look();
   }
@@ -143,16 +156,32 @@ void Zab::Impl::Enter(std::optional<MemberId> elected) {
     return;
   }
   leader_ = std::make_unique<Leader>(&local_);
-  for (MemberId member : local_.voters.members()) {
-    if (member != local_.options.self) {
-      election_.Notify(member, Role::kLeading, 0);
+  for (const MemberSet* members :
+       {static_cast<const MemberSet*>(&local_.voters), &local_.observers}) {
+    for (MemberId member : members->members()) {
+      if (member != local_.options.self) {
+        election_.Notify(member, Role::kLeading, 0);
+      }
     }
   }
 }
 
+// The leader has named its successor.
+void Zab::Impl::Succeed(MemberId leader) {
+  EndRole();
+  election_.Appoint(leader);
+  Enter(leader);
+}
+
+void Zab::Impl::Look() {
+  EndRole();
+  election_.Begin();
+  if (local_.voters.size() == 1) Enter(election_.Tick());
+}
+
 // Everything of the old role goes: its held messages, its barriers, what it knew
 // of others. What it has asked to be persisted stays asked for.
-void Zab::Impl::Look() {
+void Zab::Impl::EndRole() {
   local_.outbox.DropHeld();
   if (leader_) {
     for (const BarrierResult& failed : leader_->FailBarriers()) {
@@ -161,8 +190,6 @@ void Zab::Impl::Look() {
   }
   leader_.reset();
   follower_.reset();
-  election_.Begin();
-  if (local_.voters.size() == 1) Enter(election_.Tick());
 }
 
 void Zab::Impl::Settle() {
@@ -203,6 +230,11 @@ void Zab::Impl::OnPersisted(uint64_t token) {
 
 bool Zab::Impl::ReadBarrier(uint64_t id) {
   return leader_ && !Halted() && leader_->ReadBarrier(id);
+}
+
+TransferStart Zab::Impl::TransferTo(std::optional<MemberId> to) {
+  if (!leader_ || Halted()) return TransferStart::kNotLeading;
+  return leader_->TransferTo(to);
 }
 
 void Zab::Impl::OnSnapshotReceived(MemberId from, uint32_t epoch, Zxid zxid) {
@@ -248,6 +280,9 @@ bool Zab::Impl::HasOutput() const {
 Output Zab::Impl::TakeOutput() {
   Output out;
   if (leader_) leader_->Flush();
+  if (leader_ && leader_->handed_over_to()) {
+    Succeed(*leader_->handed_over_to());
+  }
   if (!local_.fatal.empty() || !local_.history.violation().empty()) {
     fatal_told_ = true;
     out.fatal =
@@ -257,6 +292,7 @@ Output Zab::Impl::TakeOutput() {
   out.persist = local_.history.TakePersists();
   out.send = local_.outbox.TakeReady();
   TakeCommitted(&out);
+  if (leader_ && !out.committed.empty()) leader_->OnDelivered();
   out.barriers = std::exchange(failed_barriers_, {});
   if (leader_) {
     for (const BarrierResult& done : leader_->TakeBarriers(local_.delivered)) {
@@ -329,6 +365,10 @@ std::optional<Zxid> Zab::Propose(std::string txn) {
 }
 void Zab::OnPersisted(uint64_t token) { impl_->OnPersisted(token); }
 bool Zab::ReadBarrier(uint64_t id) { return impl_->ReadBarrier(id); }
+TransferStart Zab::TransferTo(std::optional<MemberId> to) {
+  return impl_->TransferTo(to);
+}
+bool Zab::transferring() const { return impl_->transferring(); }
 void Zab::OnSnapshotReceived(MemberId from, uint32_t epoch, Zxid zxid) {
   impl_->OnSnapshotReceived(from, epoch, zxid);
 }

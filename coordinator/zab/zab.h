@@ -34,6 +34,13 @@ struct SnapshotSend {
   uint32_t epoch = 0;
 };
 
+enum class TransferStart : uint8_t {
+  kStarted,
+  kNotLeading,  // this member does not serve as leader
+  kUnfit,       // not another voter that follows, or nobody is
+  kBusy,        // a hand-over is under way
+};
+
 struct RoleState {
   Role role = Role::kLooking;
   // Who leads; -1 while looking.
@@ -135,6 +142,14 @@ class Zab {
   // leader; then no answer comes.
   bool ReadBarrier(uint64_t id);
 
+  // Leader only: gives the lead to `to`, or if that is nobody to the voter that
+  // has most of the history. From now on Propose refuses. When the target has
+  // everything, on disk, and all of it is committed, this member follows it and
+  // the target leads without an election; should it not come up, the members
+  // elect as usual. If it has not caught up within transfer_ticks nothing has
+  // happened and Propose takes again: see transferring().
+  TransferStart TransferTo(std::optional<MemberId> to);
+
   // The whole snapshot `from` sent in `epoch`, at `zxid`, is staged.
   void OnSnapshotReceived(MemberId from, uint32_t epoch, Zxid zxid);
   // A SnapshotSend has been streamed, at `zxid`, or has failed. If it never was
@@ -164,6 +179,8 @@ class Zab {
   Zxid durable() const;
   // Everything at or below is committed, as far as this member knows.
   Zxid committed() const;
+  // A leader that waits for its successor to catch up.
+  bool transferring() const;
   // A leader: voters (itself included) that have its full history. Else 0.
   size_t synced_voters() const;
   // Rounds of election this incarnation has begun.
