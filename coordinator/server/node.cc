@@ -525,7 +525,13 @@ void Node::Impl::Stop() {
   client_server_->Shutdown(200);
   RunOnLoop([&] { transport_->Stop(); });
   peer_server_->Shutdown(0);
-  RunOnLoop([&] { closed_ = true; });
+  RunOnLoop([&] {
+    closed_ = true;
+    if (transfer_done_ != nullptr) {
+      std::exchange(transfer_done_,
+                    nullptr)(absl::UnavailableError("this member stops"));
+    }
+  });
   snapshot_sender_.reset();
   bool idle = false;
   while (!idle) {
