@@ -1,0 +1,276 @@
+#include "coordinator/store/snapshot_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/status_macros.h"
+#include "coordinator/store/snapshot_stream.h"
+#include "coordinator/tree/znode_tree.h"
+#include "fmt/core.h"
+
+namespace sillok {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kMagic = "sillok coordinator snapshot, format 1\n";
+// No writer makes larger ones: a chunk is about this or one row.
+constexpr uint32_t kMaxPieceBytes = 256u << 20;
+constexpr size_t kPieceBytes = 1u << 20;
+constexpr std::string_view kPrefix = "snapshot.";
+
+absl::Status Failed(const char* what, const std::string& path) {
+  return absl::UnavailableError(
+      fmt::format("cannot {} {}: {}", what, path, std::strerror(errno)));
+}
+
+absl::Status Damaged(const std::string& path, std::string_view what) {
+  return absl::DataLossError(
+      fmt::format("{}: {}", path, what));
+}
+
+std::string FolderOf(const std::string& path) {
+  fs::path folder = fs::path(path).parent_path();
+  return folder.empty() ? "." : folder.string();
+}
+
+absl::Status SyncFolder(const std::string& folder) {
+  int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return Failed("open", folder);
+  int result = fsync(fd);
+  close(fd);
+  return result == 0 ? absl::OkStatus() : Failed("sync", folder);
+}
+
+std::string LittleEndian(uint32_t value) {
+  std::string bytes;
+  for (int i = 0; i < 4; ++i) bytes.push_back(static_cast<char>(value >> 8 * i));
+  return bytes;
+}
+
+class Writer final : public SnapshotFileWriter {
+ public:
+  Writer(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
+  ~Writer() override {
+    if (fd_ >= 0) close(fd_);
+    if (!finished_) unlink(Temporary().c_str());
+  }
+  std::string Temporary() const { return path_ + ".tmp"; }
+
+  absl::Status Write(std::string_view bytes) {
+    while (!bytes.empty()) {
+      ssize_t written = write(fd_, bytes.data(), bytes.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) return Failed("write", Temporary());
+      bytes.remove_prefix(static_cast<size_t>(written));
+      info_.bytes += static_cast<uint64_t>(written);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Add(std::string_view piece) override {
+    ASSIGN_OR_RETURN(auto rows, decoder_.Decode(piece));
+    info_.rows += rows.size();
+    RETURN_IF_ERROR(Write(LittleEndian(static_cast<uint32_t>(piece.size()))));
+    return Write(piece);
+  }
+
+  absl::StatusOr<SnapshotFileInfo> Finish() override {
+    if (!decoder_.complete()) {
+      return Damaged(path_, "the snapshot ended before its last piece");
+    }
+    if (fsync(fd_) != 0) return Failed("sync", Temporary());
+    if (rename(Temporary().c_str(), path_.c_str()) != 0) {
+      return Failed("rename to", path_);
+    }
+    finished_ = true;
+    RETURN_IF_ERROR(SyncFolder(FolderOf(path_)));
+    info_.zxid = decoder_.zxid();
+    return info_;
+  }
+
+ private:
+  const std::string path_;
+  const int fd_;
+  SnapshotDecoder decoder_;
+  SnapshotFileInfo info_;
+  bool finished_ = false;
+};
+
+// Gives each piece to `piece`, checked.
+template <typename Function>
+absl::StatusOr<SnapshotFileInfo> ForEachPiece(const std::string& path,
+                                              Function piece) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return absl::NotFoundError(fmt::format("{}: no such file", path));
+  std::string bytes(kMagic.size(), '\0');
+  if (!in.read(bytes.data(), static_cast<std::streamsize>(bytes.size())) ||
+      bytes != kMagic) {
+    return Damaged(path, "not a snapshot of a coordinator");
+  }
+  SnapshotDecoder decoder;
+  SnapshotFileInfo info;
+  info.bytes = bytes.size();
+  while (true) {
+    unsigned char length[4];
+    in.read(reinterpret_cast<char*>(length), 4);
+    if (in.gcount() == 0) break;
+    uint32_t size = 0;
+    for (int i = 0; i < 4; ++i) size |= uint32_t{length[i]} << 8 * i;
+    if (in.gcount() != 4 || size > kMaxPieceBytes) {
+      return Damaged(path, fmt::format("bad length at byte {}", info.bytes));
+    }
+    bytes.resize(size);
+    if (!in.read(bytes.data(), static_cast<std::streamsize>(size))) {
+      return Damaged(path, fmt::format("cut off in the piece at byte {}",
+                                       info.bytes));
+    }
+    absl::StatusOr<std::vector<SnapshotDecoder::Row>> rows =
+        decoder.complete()
+            ? absl::DataLossError("more after the last piece")
+            : decoder.Decode(bytes);
+    if (!rows.ok()) {
+      return Damaged(path, fmt::format("piece at byte {}: {}", info.bytes,
+                                       std::string(rows.status().message())));
+    }
+    RETURN_IF_ERROR(piece(bytes));
+    info.rows += rows->size();
+    info.bytes += 4 + size;
+  }
+  if (!decoder.complete()) return Damaged(path, "the last pieces are missing");
+  info.zxid = decoder.zxid();
+  return info;
+}
+
+absl::Status CheckEmpty(const std::string& directory) {
+  std::error_code error;
+  if (!fs::exists(directory, error)) return absl::OkStatus();
+  for (const auto& found : fs::directory_iterator(directory, error)) {
+    if (found.path().filename() == "myid") continue;
+    return absl::FailedPreconditionError(fmt::format(
+        "{} is not empty: {} is there; a restore needs a directory of its own",
+        directory, found.path().filename().string()));
+  }
+  if (error) {
+    return absl::UnavailableError(
+        fmt::format("cannot read {}: {}", directory, error.message()));
+  }
+  return absl::OkStatus();
+}
+
+void RemoveAllButMyid(const std::string& directory) {
+  std::error_code error;
+  for (const auto& found : fs::directory_iterator(directory, error)) {
+    if (found.path().filename() != "myid") fs::remove_all(found.path(), error);
+  }
+}
+
+absl::StatusOr<SnapshotFileInfo> Install(const std::string& path,
+                                         const RocksStoreOptions& options) {
+  ASSIGN_OR_RETURN(std::unique_ptr<CoordinatorStore> store,
+                   OpenRocksStore(options));
+  ASSIGN_OR_RETURN(std::unique_ptr<SnapshotWriter> writer,
+                   store->BeginInstall());
+  ASSIGN_OR_RETURN(SnapshotFileInfo info,
+                   ForEachPiece(path, [&](const std::string& piece) {
+                     return writer->Add(piece);
+                   }));
+  if (!writer->complete()) return Damaged(path, "not complete");
+  RETURN_IF_ERROR(writer->Stage());
+  writer.reset();
+  zab::Persist persist;
+  persist.token = 1;
+  persist.install_snapshot = info.zxid;
+  // Its history ends in this epoch; the first leader chooses a later one.
+  persist.hard_state = zab::HardState{info.zxid.epoch(), info.zxid.epoch()};
+  store->Persist(std::move(persist), [](absl::Status) {});
+  RETURN_IF_ERROR(store->Flush());
+  // What a start would do: sums and counts of the whole image must be right.
+  ZnodeTree tree;
+  tree.Clear();
+  RETURN_IF_ERROR(
+      store->ReadRows([&](std::string_view key, std::string_view value) {
+        return tree.LoadRow(key, value);
+      }));
+  RETURN_IF_ERROR(tree.FinishLoad(info.zxid));
+  RETURN_IF_ERROR(tree.CheckInvariants());
+  return info;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<SnapshotFileWriter>> SnapshotFileWriter::Create(
+    const std::string& path) {
+  if (access(path.c_str(), F_OK) == 0) {
+    return absl::AlreadyExistsError(fmt::format("{} is there already", path));
+  }
+  const std::string temporary = path + ".tmp";
+  int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+                0600);
+  if (fd < 0) return Failed("create", temporary);
+  auto writer = std::make_unique<Writer>(path, fd);
+  RETURN_IF_ERROR(writer->Write(kMagic));
+  return writer;
+}
+
+absl::StatusOr<SnapshotFileInfo> CheckSnapshotFile(const std::string& path) {
+  return ForEachPiece(path,
+                      [](const std::string&) { return absl::OkStatus(); });
+}
+
+absl::StatusOr<SnapshotFileInfo> RestoreSnapshotFile(
+    const std::string& path, const RocksStoreOptions& options) {
+  RETURN_IF_ERROR(CheckSnapshotFile(path).status());
+  RETURN_IF_ERROR(CheckEmpty(options.directory));
+  absl::StatusOr<SnapshotFileInfo> info = Install(path, options);
+  if (!info.ok()) RemoveAllButMyid(options.directory);
+  return info;
+}
+
+absl::StatusOr<SnapshotFileInfo> SaveSnapshot(CoordinatorStore* store,
+                                              const std::string& folder,
+                                              size_t keep) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) {
+    return absl::UnavailableError(
+        fmt::format("cannot create {}: {}", folder, error.message()));
+  }
+  ASSIGN_OR_RETURN(std::unique_ptr<SnapshotReader> reader,
+                   store->OpenSnapshot(kPieceBytes));
+  const std::string path = fmt::format("{}/{}{:016x}", folder, kPrefix,
+                                       reader->zxid().value());
+  if (fs::exists(path, error)) return CheckSnapshotFile(path);
+  ASSIGN_OR_RETURN(std::unique_ptr<SnapshotFileWriter> writer,
+                   SnapshotFileWriter::Create(path));
+  while (true) {
+    ASSIGN_OR_RETURN(std::optional<std::string> piece, reader->Next());
+    if (!piece.has_value()) break;
+    RETURN_IF_ERROR(writer->Add(*piece));
+  }
+  ASSIGN_OR_RETURN(SnapshotFileInfo info, writer->Finish());
+  // The names sort as their zxids do.
+  std::vector<fs::path> kept;
+  for (const auto& found : fs::directory_iterator(folder, error)) {
+    const std::string name = found.path().filename().string();
+    if (name.size() == kPrefix.size() + 16 && name.rfind(kPrefix, 0) == 0) {
+      kept.push_back(found.path());
+    }
+  }
+  std::sort(kept.rbegin(), kept.rend());
+  for (size_t i = std::max<size_t>(keep, 1); i < kept.size(); ++i) {
+    fs::remove(kept[i], error);
+  }
+  return info;
+}
+
+}  // namespace sillok

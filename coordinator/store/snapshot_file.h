@@ -1,0 +1,65 @@
+// A snapshot of the tree in a file of its own, for backups: made from the pieces
+// a running member gives, checked by itself, and made into a member's data
+// directory again while no member runs.
+//
+// The file is "sillok coordinator snapshot, format 1\n", then each piece behind
+// its length (4 bytes, little-endian). The pieces check themselves, their order,
+// and that none is missing: docs/format/coordinator-store.md.
+#ifndef SILLOK_COORDINATOR_STORE_SNAPSHOT_FILE_H_
+#define SILLOK_COORDINATOR_STORE_SNAPSHOT_FILE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/ids.h"
+#include "coordinator/store/rocks_store.h"
+
+namespace sillok {
+
+struct SnapshotFileInfo {
+  Zxid zxid;  // of the state in it
+  uint64_t rows = 0;  // znodes, sessions and one more
+  uint64_t bytes = 0;  // of the file
+};
+
+// Writes one file. The name appears when all of it is on disk; before that, or
+// if Finish is not called, there is at most `path`.tmp, which is removed.
+class SnapshotFileWriter {
+ public:
+  // ALREADY_EXISTS if there is a file of that name.
+  static absl::StatusOr<std::unique_ptr<SnapshotFileWriter>> Create(
+      const std::string& path);
+  virtual ~SnapshotFileWriter() = default;
+  // The next piece, as SnapshotReader::Next and CoordinatorAdmin.SaveSnapshot
+  // give it. DATA_LOSS if it is damaged or not the next one.
+  virtual absl::Status Add(std::string_view piece) = 0;
+  // DATA_LOSS unless the last piece was added.
+  virtual absl::StatusOr<SnapshotFileInfo> Finish() = 0;
+};
+
+// Reads all of it. DATA_LOSS, with the place, when something is wrong.
+absl::StatusOr<SnapshotFileInfo> CheckSnapshotFile(const std::string& path);
+
+// Makes `options.directory`, which must be empty but for `myid` or not be there,
+// the data directory of a member that holds the snapshot and no log. The file is
+// checked before anything is made; after an error nothing is left behind.
+//
+// An ensemble is restored by doing this for every member with the same file: a
+// quorum of empty members would start without it.
+absl::StatusOr<SnapshotFileInfo> RestoreSnapshotFile(
+    const std::string& path, const RocksStoreOptions& options);
+
+// Writes the store's present image to `folder`/snapshot.<zxid> (16 hexadecimal
+// digits), then removes all but the newest `keep` of such files. No effect if
+// that file is there already. One call at a time.
+absl::StatusOr<SnapshotFileInfo> SaveSnapshot(CoordinatorStore* store,
+                                              const std::string& folder,
+                                              size_t keep);
+
+}  // namespace sillok
+
+#endif  // SILLOK_COORDINATOR_STORE_SNAPSHOT_FILE_H_
