@@ -2,7 +2,9 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <cstring>
 #include <deque>
+#include <string>
 #include <utility>
 
 namespace sillok::coord {
@@ -27,8 +29,25 @@ grpc::Status EndStatus(StreamEnd end) {
     case StreamEnd::kBadRequest:
       return {grpc::StatusCode::INVALID_ARGUMENT,
               "connect must be the first message, and the first only"};
+    case StreamEnd::kAuthFailed:
+      return {grpc::StatusCode::UNAUTHENTICATED,
+              "the client gave an identity that it could not prove"};
   }
   return {grpc::StatusCode::INTERNAL, "unknown end"};
+}
+
+// "ipv4:10.0.0.7:40322" or "ipv6:[::1]:40322" (its brackets may be escaped)
+// -> the address; what comes over a Unix socket is this machine.
+std::string AddressOf(std::string peer) {
+  const size_t scheme = peer.find(':');
+  const size_t port = peer.rfind(':');
+  if (peer.rfind("ipv", 0) != 0 || port <= scheme) return "127.0.0.1";
+  std::string address = peer.substr(scheme + 1, port - scheme - 1);
+  for (const char* bracket : {"%5B", "%5D", "[", "]"}) {
+    const size_t at = address.find(bracket);
+    if (at != std::string::npos) address.erase(at, std::strlen(bracket));
+  }
+  return address;
 }
 
 }  // namespace
@@ -87,7 +106,7 @@ class ClientService::Stream {
     id_ = ConnectionId(++owner_->last_id_);
     owner_->streams_.emplace(id_, this);
     open_ = true;
-    owner_->handler_.on_connection(id_);
+    owner_->handler_.on_connection(id_, AddressOf(context_.peer()));
     Read();
   }
 

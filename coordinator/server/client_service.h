@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -21,7 +22,8 @@ class ClientService {
  public:
   // What a stream needs of the node.
   struct Handler {
-    std::function<void(ConnectionId)> on_connection;
+    // With the address of the peer, without its port.
+    std::function<void(ConnectionId, std::string)> on_connection;
     std::function<void(ConnectionId, v1::SessionRequest)> on_request;
     std::function<void(ConnectionId)> on_disconnect;
     std::function<bool(ConnectionId)> wants_requests;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "coordinator/tree/auth.h"
+
 namespace sillok::coord {
 namespace {
 
@@ -95,8 +97,11 @@ void Member::OnLinkReset(MemberId peer) {
 
 // --- clients ---
 
-void Member::OnConnection(ConnectionId id, Now now) {
-  connections_[id].since_ms = now.monotonic_ms;
+void Member::OnConnection(ConnectionId id, std::string client_ip, Now now) {
+  Connection& connection = connections_[id];
+  connection.since_ms = now.monotonic_ms;
+  connection.identities = FirstIdentities(client_ip);
+  connection.client_ip = std::move(client_ip);
 }
 
 bool Member::WantsRequests(ConnectionId id) const {
@@ -174,6 +179,8 @@ void Member::OnOpenRequest(ConnectionId id, Connection& connection,
       pong.mutable_ping();
       return Send(id, std::move(pong));
     }
+    case v1::SessionRequest::kAuth:
+      return OnAuth(id, connection, request);
     case v1::SessionRequest::kClose:
       forward.mutable_close_session();
       info.kind = TicketKind::kClose;
@@ -197,6 +204,18 @@ void Member::OnOpenRequest(ConnectionId id, Connection& connection,
   }
   forward.set_session_id(connection.session.value());
   Submit(id, info, std::move(forward), now);
+}
+
+void Member::OnAuth(ConnectionId id, Connection& connection,
+                    const v1::SessionRequest& request) {
+  const bool proved =
+      Authenticate(request.auth().scheme(), request.auth().credentials(),
+                   options_.super_digest, &connection.identities);
+  v1::SessionResponse answer;
+  answer.set_request_id(request.request_id());
+  answer.mutable_auth()->set_code(proved ? v1::OK : v1::AUTH_FAILED);
+  Send(id, std::move(answer));
+  if (!proved) EndStream(id, StreamEnd::kAuthFailed);
 }
 
 void Member::Submit(ConnectionId id, TicketInfo info,
@@ -660,26 +679,6 @@ void Member::OnTreeLoaded(std::unique_ptr<ZnodeTree> tree, Now now) {
     if (entry.zxid > tree_->applied()) Apply(entry, now);
   }
   UpdateServing(now);
-}
-
-void Member::FillStatus(v1::MemberStatusResponse* status) const {
-  status->set_member_id(self_.value());
-  // A member that is still joining a leader looks for one as far as clients are
-  // concerned.
-  status->set_role(!serving_                          ? "looking"
-                   : role_.role == zab::Role::kLeading ? "leading"
-                   : options_.zab.observes()           ? "observing"
-                                                       : "following");
-  status->set_leader_id(role_.leader.value());
-  status->set_epoch(role_.epoch);
-  status->set_last_logged_zxid(zab_.last_logged().value());
-  status->set_last_applied_zxid(tree_->applied().value());
-  status->set_znodes(static_cast<int64_t>(tree_->znodes()));
-  status->set_ephemerals(static_cast<int64_t>(tree_->ephemerals()));
-  status->set_watches(static_cast<int64_t>(watches_.size()));
-  status->set_sessions(static_cast<int64_t>(tree_->sessions().size()));
-  status->set_connections(static_cast<int64_t>(connections_.size()));
-  status->set_approximate_data_bytes(tree_->data_bytes());
 }
 
 }  // namespace sillok::coord

@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -21,10 +22,14 @@
 #include "base/ids.h"
 #include "coordinator/server/pending_requests.h"
 #include "coordinator/server/sequencer.h"
+#include "coordinator/server/stream_facts.h"
+#include "coordinator/tree/acl.h"
+#include "coordinator/tree/reaper.h"
 #include "coordinator/tree/watch_table.h"
 #include "coordinator/tree/znode_tree.h"
 #include "coordinator/zab/zab.h"
 #include "proto/coordinator.pb.h"
+#include "proto/coordinator_admin.pb.h"
 #include "proto/forward.pb.h"
 #include "proto/txn.pb.h"
 
@@ -35,7 +40,11 @@ struct MemberOptions {
   int64_t tick_ms = 2'000;                  // tickTime
   int64_t min_session_timeout_ms = 4'000;   // minSessionTimeout
   int64_t max_session_timeout_ms = 40'000;  // maxSessionTimeout
-  PrepareOptions prepare;                   // jute.maxbuffer
+  PrepareOptions prepare;  // jute.maxbuffer, skipACL, enforceQuota
+  ReaperOptions reaper;    // znode.container.*
+  // "user:base64(sha1(user:password))": whoever proves to be it may do anything.
+  // Empty: nobody.
+  std::string super_digest;
   // Unanswered requests; at the limit no more are read from the stream, or from
   // any stream.
   size_t max_requests_per_connection = 1'000;
@@ -56,6 +65,7 @@ enum class StreamEnd {
   kTooNew,       // the client has seen what this member has not applied yet
   kSessionGone,  // expired, or another stream has taken the session over
   kBadRequest,   // not the protocol
+  kAuthFailed,   // it gave an identity that it could not prove
 };
 
 // What became of a hand-over of the lead.
@@ -114,7 +124,8 @@ class Member {
   void OnPeerLost(MemberId peer) { zab_.OnPeerLost(peer); }
 
   // --- from clients; ids are the shell's, never used again ---
-  void OnConnection(ConnectionId id, Now now);
+  // `client_ip`: the peer's address without the port; the stream's first identity.
+  void OnConnection(ConnectionId id, std::string client_ip, Now now);
   void OnRequest(ConnectionId id, v1::SessionRequest request, Now now);
   void OnDisconnect(ConnectionId id, Now now);
   // The stream may be read on. False also when it is over.
@@ -144,6 +155,22 @@ class Member {
   MemberOutput TakeOutput(Now now);
 
   void FillStatus(v1::MemberStatusResponse* status) const;
+
+  // --- for operators; each costs what it lists ---
+  // By id.
+  std::vector<StreamFacts> DescribeStreams(Now now) const;
+  // Of all streams since the start or the last reset.
+  const Traffic& traffic() const { return traffic_; }
+  // Sets the counters of the member, or of all its streams, to 0.
+  void ResetTraffic() { traffic_ = {}; }
+  void ResetStreamTraffic();
+  WatchCounts CountWatches() const;
+  std::map<std::string, std::set<SessionId>> WatchesByPath() const;
+  std::map<SessionId, std::set<std::string>> WatchesBySession() const;
+  // Of the whole ensemble, as applied here.
+  std::map<SessionId, std::set<std::string>> EphemeralsBySession() const;
+  void FillSessions(v1::ListSessionsResponse* response) const;
+
   const ZnodeTree& tree() const { return *tree_; }
   const zab::Zab& zab() const { return zab_; }
   // Null until this member has served for the first time.
@@ -162,6 +189,10 @@ class Member {
     PendingRequests pending;
     bool touched = false;
     int64_t since_ms = 0;
+    std::string client_ip;
+    // Who the client is: its address, and what it has proved to be.
+    IdentityList identities;
+    StreamFacts facts;  // what changes with every message of it
     // Of the ConnectRequest.
     uint64_t last_zxid_seen = 0;
     std::string password;
@@ -179,6 +210,8 @@ class Member {
                  const v1::ConnectRequest& request, Now now);
   void OnOpenRequest(ConnectionId id, Connection& connection,
                      v1::SessionRequest request, Now now);
+  void OnAuth(ConnectionId id, Connection& connection,
+              const v1::SessionRequest& request);
   void Submit(ConnectionId id, TicketInfo info, v1::ForwardRequest request,
               Now now);
   void CreateSession(ConnectionId id, Connection& connection,
@@ -244,6 +277,7 @@ class Member {
   // Answers for which more must be applied first.
   std::multimap<Zxid, v1::ForwardReply> waiting_replies_;
   int64_t next_touch_ms_ = 0;
+  Traffic traffic_;
 
   v1::ForwardBatch forward_;  // to the leader, of this turn
   std::map<MemberId, v1::ForwardReplyBatch> reply_batches_;

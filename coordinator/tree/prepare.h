@@ -27,6 +27,12 @@ struct PrepareOptions {
   int64_t max_data_bytes = 1024 * 1024;
   // A path longer than this is answered BAD_ARGUMENTS.
   int64_t max_path_bytes = 64 * 1024;
+  // No ACL holds anybody (skipACL).
+  bool skip_acl = false;
+  // Quotas' hard limits refuse writes (enforceQuota); else they are only counted.
+  bool enforce_quota = false;
+  // TTL znodes may be created (extendedTypesEnabled).
+  bool ttl_enabled = true;
 };
 
 // A request that changes nothing and is not logged.

@@ -162,6 +162,22 @@ std::vector<v1::WatchEvent> WatchTable::SetWatches(
   return missed;
 }
 
+std::map<std::string, std::vector<ConnectionId>> WatchTable::WatchersByPath()
+    const {
+  std::map<std::string, std::vector<ConnectionId>> by_path;
+  for (const auto& [connection, entries] : armed_) {
+    for (const auto& [entry, kinds] : entries) {
+      by_path[entry->first].push_back(connection);
+    }
+  }
+  return by_path;
+}
+
+size_t WatchTable::size_of(ConnectionId connection) const {
+  const auto it = armed_.find(connection);
+  return it == armed_.end() ? 0 : it->second.size();
+}
+
 void WatchTable::RemoveConnection(ConnectionId connection) {
   const auto node = armed_.extract(connection);
   if (node.empty()) return;

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -53,6 +54,11 @@ class WatchTable {
                                          const ZnodeTree& tree);
 
   void RemoveConnection(ConnectionId connection);
+
+  // Who watches what, in whatever way; for operators.
+  std::map<std::string, std::vector<ConnectionId>> WatchersByPath() const;
+  size_t paths() const { return by_path_.size(); }
+  size_t size_of(ConnectionId connection) const;
 
   // Armed watches.
   size_t size() const { return size_; }

@@ -404,6 +404,20 @@ std::vector<std::string> ZnodeTree::EphemeralsOf(SessionId session) const {
   return paths;
 }
 
+std::map<SessionId, std::set<std::string>> ZnodeTree::AllEphemerals() const {
+  std::map<SessionId, std::set<std::string>> all;
+  for (const auto& [owner, list] : ephemerals_) {
+    std::set<std::string>& paths = all[SessionId(owner)];
+    for (const NodeId id : list) paths.insert(PathOf(id));
+  }
+  return all;
+}
+
+size_t ZnodeTree::CountEphemeralsOf(SessionId session) const {
+  const auto it = ephemerals_.find(session.value());
+  return it == ephemerals_.end() ? 0 : it->second.size();
+}
+
 size_t ZnodeTree::znodes() const { return nodes_.size(); }
 
 }  // namespace sillok

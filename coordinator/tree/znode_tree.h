@@ -5,8 +5,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -97,6 +99,10 @@ class ZnodeTree {
   std::optional<ZnodeFacts> Find(std::string_view path) const;
   // Paths of the znodes a session owns, in no order.
   std::vector<std::string> EphemeralsOf(SessionId session) const;
+  // Of every session that owns any, sorted; O(ephemerals).
+  std::map<SessionId, std::set<std::string>> AllEphemerals() const;
+  // Without the paths.
+  size_t CountEphemeralsOf(SessionId session) const;
   const SessionTable& sessions() const { return sessions_; }
 
   // Persistence. The image is complete after a first TakeRows of a new tree

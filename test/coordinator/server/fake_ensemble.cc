@@ -111,7 +111,7 @@ FakeClient* FakeEnsemble::Open(int member) {
   client->member = member;
   FakeClient* raw = client.get();
   clients_[raw->id] = std::move(client);
-  members_.at(member)->OnConnection(raw->id, now_);
+  members_.at(member)->OnConnection(raw->id, "10.0.0.1", now_);
   return raw;
 }
 
