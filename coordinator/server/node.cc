@@ -230,8 +230,8 @@ absl::Status Node::Impl::Listen() {
 
 void Node::Impl::StartLoop() {
   ClientService::Handler handler;
-  handler.on_connection = [this](ConnectionId id) {
-    member_->OnConnection(id, CurrentTime());
+  handler.on_connection = [this](ConnectionId id, std::string client_ip) {
+    member_->OnConnection(id, std::move(client_ip), CurrentTime());
   };
   handler.on_request = [this](ConnectionId id, v1::SessionRequest request) {
     ++requests_;
