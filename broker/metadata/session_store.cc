@@ -26,6 +26,7 @@ struct SessionStore::Impl : std::enable_shared_from_this<Impl> {
         break;
       case coord::SessionState::kConnecting:
       case coord::SessionState::kClosed:
+      case coord::SessionState::kAuthFailed:
         event.link = Link::kDisconnected;
         break;
     }

@@ -1,5 +1,6 @@
 #include "coordinator/client/blocking_session.h"
 
+#include <algorithm>
 #include <chrono>
 #include <future>
 #include <utility>
@@ -28,13 +29,10 @@ absl::StatusOr<std::unique_ptr<BlockingSession>> BlockingSession::Connect(
   }
   std::unique_ptr<BlockingSession> blocking(new BlockingSession());
   BlockingSession* self = blocking.get();
+  self->disconnect_timeout_ms_ = options.disconnect_timeout_ms;
   self->session_ = std::make_unique<Session>(
       std::move(options), &self->executor_, &self->timer_, &self->strand_,
-      [self](SessionState state) {
-        std::lock_guard lock(self->mutex_);
-        self->state_ = state;
-        self->changed_.notify_all();
-      });
+      [self](SessionState state) { self->OnState(state); });
   std::unique_lock lock(self->mutex_);
   bool connected = self->changed_.wait_for(
       lock, std::chrono::milliseconds(wait_ms),
@@ -70,6 +68,41 @@ CreateResult BlockingSession::Create(std::string path, std::string data,
   return Wait<CreateResult>([&](auto done) {
     session_->Create(std::move(path), std::move(data), mode, done);
   });
+}
+
+CreateResult BlockingSession::Create(std::string path, NewZnode znode) {
+  return Wait<CreateResult>([&](auto done) {
+    session_->Create(std::move(path), std::move(znode), done);
+  });
+}
+
+v1::CoordResponse BlockingSession::Call(v1::CoordRequest request,
+                                        Watcher watcher) {
+  return Wait<v1::CoordResponse>([&](auto done) {
+    session_->Call(std::move(request), std::move(watcher), done);
+  });
+}
+
+v1::WriteResult BlockingSession::Write(v1::WriteOp op) {
+  return Wait<v1::WriteResult>(
+      [&](auto done) { session_->Write(std::move(op), done); });
+}
+
+StatResult BlockingSession::SetAcl(std::string path, std::vector<v1::Acl> acl,
+                                   int32_t version) {
+  return Wait<StatResult>([&](auto done) {
+    session_->SetAcl(std::move(path), std::move(acl), version, done);
+  });
+}
+
+AclResult BlockingSession::GetAcl(std::string path) {
+  return Wait<AclResult>(
+      [&](auto done) { session_->GetAcl(std::move(path), done); });
+}
+
+v1::CoordCode BlockingSession::AddAuth(AuthInfo auth) {
+  return Wait<v1::CoordCode>(
+      [&](auto done) { session_->AddAuth(std::move(auth), done); });
 }
 
 v1::CoordCode BlockingSession::Delete(std::string path, int32_t version) {
@@ -119,9 +152,23 @@ v1::CoordCode BlockingSession::Close() {
   return Wait<v1::CoordCode>([&](auto done) { session_->Close(done); });
 }
 
-v1::CoordCode BlockingSession::CreateParents(const std::string& path) {
+bool BlockingSession::Restart(int64_t wait_ms) {
+  {
+    std::lock_guard lock(mutex_);
+    if (state_ == SessionState::kClosed) return false;
+    if (state_ != SessionState::kConnected) state_ = SessionState::kConnecting;
+  }
+  session_->Restart();
+  return AwaitConnected(std::chrono::steady_clock::now() +
+                        std::chrono::milliseconds(wait_ms)) ==
+         SessionState::kConnected;
+}
+
+v1::CoordCode BlockingSession::CreateParents(const std::string& path,
+                                             v1::CreateMode mode) {
+  if (path.empty() || path == "/") return v1::OK;
   for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
-    v1::CoordCode code = Create(path.substr(0, end), "").code;
+    v1::CoordCode code = Create(path.substr(0, end), "", mode).code;
     if (code != v1::OK && code != v1::NODE_EXISTS) return code;
     if (end == std::string::npos) return v1::OK;
   }
@@ -130,6 +177,54 @@ v1::CoordCode BlockingSession::CreateParents(const std::string& path) {
 SessionState BlockingSession::state() const {
   std::lock_guard lock(mutex_);
   return state_;
+}
+
+SessionState BlockingSession::AwaitConnected(
+    std::chrono::steady_clock::time_point deadline) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_until(lock, deadline, [this] {
+    return state_ != SessionState::kConnecting;
+  });
+  return state_;
+}
+
+bool BlockingSession::Trusted() const {
+  SessionState now = state();
+  return (now == SessionState::kConnected ||
+          now == SessionState::kConnecting) &&
+         std::chrono::steady_clock::now() < TrustedUntil();
+}
+
+std::chrono::steady_clock::time_point BlockingSession::TrustedUntil() const {
+  int64_t heard = session_->last_contact_ms();
+  if (heard < 0) return {};
+  int64_t patience = session_->session_timeout_ms();
+  if (disconnect_timeout_ms_ > 0) {
+    patience = std::min(patience, disconnect_timeout_ms_);
+  }
+  return std::chrono::steady_clock::time_point(
+      std::chrono::milliseconds(heard + patience));
+}
+
+std::shared_ptr<void> BlockingSession::Listen(StateListener listener) {
+  auto kept = std::make_shared<StateListener>(std::move(listener));
+  std::lock_guard lock(mutex_);
+  std::erase_if(listeners_, [](const auto& weak) { return weak.expired(); });
+  listeners_.push_back(kept);
+  return kept;
+}
+
+void BlockingSession::OnState(SessionState state) {
+  std::vector<std::shared_ptr<StateListener>> told;
+  {
+    std::lock_guard lock(mutex_);
+    state_ = state;
+    for (const auto& weak : listeners_) {
+      if (auto listener = weak.lock()) told.push_back(std::move(listener));
+    }
+  }
+  changed_.notify_all();
+  for (const auto& listener : told) (*listener)(state);
 }
 
 std::string CodeName(v1::CoordCode code) {

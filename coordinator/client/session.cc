@@ -32,6 +32,8 @@ SessionState PublicState(SessionCore::State state) {
       return SessionState::kExpired;
     case SessionCore::State::kClosed:
       return SessionState::kClosed;
+    case SessionCore::State::kAuthFailed:
+      return SessionState::kAuthFailed;
   }
   return SessionState::kConnecting;
 }
@@ -55,7 +57,11 @@ class Session::Impl : public std::enable_shared_from_this<Session::Impl> {
     Enter([](Impl& impl, int64_t now) { impl.core_.Restart(now); });
   }
   void Close(std::function<void(v1::CoordCode)> done);
-  void Call(v1::CoordRequest request, Watcher watcher, Done done);
+  WatcherId Call(v1::CoordRequest request, Watcher watcher, Done done);
+  void AddAuth(AuthInfo auth, std::function<void(v1::CoordCode)> done);
+  void RemoveWatcher(WatcherId id) {
+    Enter([id](Impl& impl, int64_t now) { impl.core_.RemoveWatcher(id, now); });
+  }
   // The owner is gone: nothing is called any more.
   void Abandon();
 
@@ -74,7 +80,9 @@ class Session::Impl : public std::enable_shared_from_this<Session::Impl> {
   void CarryOut(SessionCore::CloseStream& close);
   void CarryOut(SessionCore::Complete& complete);
   void CarryOut(SessionCore::FireWatch& fire);
+  void CarryOut(SessionCore::ForgetWatchers& forget);
   void CarryOut(SessionCore::ChangeState& change);
+  void CarryOut(SessionCore::AuthDone& auth);
   void CarryOut(SessionCore::Closed& closed);
   void ArmTimer();
   void PostCallback(Task task);
@@ -92,9 +100,13 @@ class Session::Impl : public std::enable_shared_from_this<Session::Impl> {
   std::atomic<bool> abandoned_{false};
 
   SessionCore core_;
-  SessionCore::CallId next_id_ = 1;  // of calls and watchers
+  std::atomic<SessionCore::CallId> next_id_{1};  // of calls and watchers
   std::unordered_map<SessionCore::CallId, Done> calls_;
-  std::unordered_map<SessionCore::WatcherId, Watcher> watchers_;
+  // Shared: a lasting one is in calls that are queued.
+  std::unordered_map<SessionCore::WatcherId, std::shared_ptr<Watcher>>
+      watchers_;
+  std::unordered_map<SessionCore::CallId, std::function<void(v1::CoordCode)>>
+      auths_;
   std::function<void(v1::CoordCode)> on_closed_;
   std::shared_ptr<Stream> stream_;
 
@@ -206,6 +218,11 @@ Session::Impl::Impl(SessionOptions options, Executor* executor, Timer* timer,
         SessionCore::Options core;
         core.servers = options_.servers.size();
         core.chroot = options_.chroot;
+        for (const AuthInfo& auth : options_.auth) {
+          core.auth.emplace_back();
+          core.auth.back().set_scheme(auth.scheme);
+          core.auth.back().set_credentials(auth.credentials);
+        }
         core.session_timeout_ms = options_.session_timeout_ms;
         core.disconnect_timeout_ms = options_.disconnect_timeout_ms;
         core.max_outstanding = options_.max_outstanding;
@@ -224,18 +241,33 @@ void Session::Impl::Enter(Input input) {
   });
 }
 
-void Session::Impl::Call(v1::CoordRequest request, Watcher watcher,
-                         Done done) {
-  Enter([request = std::move(request), watcher = std::move(watcher),
+Session::WatcherId Session::Impl::Call(v1::CoordRequest request,
+                                       Watcher watcher, Done done) {
+  SessionCore::WatcherId watch =
+      watcher == nullptr ? SessionCore::kNoWatcher : next_id_++;
+  Enter([request = std::move(request), watch, watcher = std::move(watcher),
          done = std::move(done)](Impl& impl, int64_t now) mutable {
     SessionCore::CallId call = impl.next_id_++;
     impl.calls_.emplace(call, std::move(done));
-    SessionCore::WatcherId watch = SessionCore::kNoWatcher;
-    if (watcher != nullptr) {
-      watch = impl.next_id_++;
-      impl.watchers_.emplace(watch, std::move(watcher));
+    if (watch != SessionCore::kNoWatcher) {
+      impl.watchers_.emplace(watch,
+                             std::make_shared<Watcher>(std::move(watcher)));
     }
     impl.core_.Call(call, std::move(request), watch, now);
+  });
+  return watch;
+}
+
+void Session::Impl::AddAuth(AuthInfo auth,
+                            std::function<void(v1::CoordCode)> done) {
+  Enter([auth = std::move(auth), done = std::move(done)](
+            Impl& impl, int64_t now) mutable {
+    SessionCore::CallId call = impl.next_id_++;
+    impl.auths_.emplace(call, std::move(done));
+    v1::AuthRequest request;
+    request.set_scheme(std::move(auth.scheme));
+    request.set_credentials(std::move(auth.credentials));
+    impl.core_.AddAuth(call, std::move(request), now);
   });
 }
 
@@ -259,6 +291,7 @@ void Session::Impl::Abandon() {
     stream_ = nullptr;
     calls_.clear();
     watchers_.clear();
+    auths_.clear();
     on_closed_ = nullptr;
     done.set_value();
   });
@@ -329,13 +362,27 @@ void Session::Impl::CarryOut(SessionCore::Complete& complete) {
 }
 
 void Session::Impl::CarryOut(SessionCore::FireWatch& fire) {
-  for (SessionCore::WatcherId id : fire.watchers) {
+  auto call = [&](SessionCore::WatcherId id) {
     auto it = watchers_.find(id);
-    PostCallback([watcher = std::move(it->second), event = fire.event] {
-      watcher(event);
+    PostCallback([watcher = it->second, event = fire.event] {
+      (*watcher)(event);
     });
-    watchers_.erase(it);
-  }
+    return it;
+  };
+  for (SessionCore::WatcherId id : fire.watchers) watchers_.erase(call(id));
+  for (SessionCore::WatcherId id : fire.lasting) call(id);
+}
+
+void Session::Impl::CarryOut(SessionCore::ForgetWatchers& forget) {
+  for (SessionCore::WatcherId id : forget.watchers) watchers_.erase(id);
+}
+
+void Session::Impl::CarryOut(SessionCore::AuthDone& auth) {
+  auto it = auths_.find(auth.call);
+  PostCallback([done = std::move(it->second), code = auth.code] {
+    if (done != nullptr) done(code);
+  });
+  auths_.erase(it);
 }
 
 void Session::Impl::CarryOut(SessionCore::ChangeState& change) {
@@ -344,7 +391,8 @@ void Session::Impl::CarryOut(SessionCore::ChangeState& change) {
             << "coordinator session client=" << options_.client_name
             << " session=" << std::hex << core_.session_id() << std::dec
             << " state=" << state;
-  if (state == SessionState::kExpired || state == SessionState::kClosed) {
+  if (state != SessionState::kConnecting &&
+      state != SessionState::kConnected) {
     watchers_.clear();
   }
   PostCallback([on_state = on_state_, state] {
@@ -401,120 +449,16 @@ uint64_t Session::session_id() const { return impl_->session_id; }
 int64_t Session::session_timeout_ms() const { return impl_->timeout_ms; }
 int64_t Session::last_contact_ms() const { return impl_->last_contact_ms; }
 
-void Session::Create(std::string path, std::string data, v1::CreateMode mode,
-                     Callback<CreateResult> done) {
-  v1::CoordRequest request;
-  *request.mutable_write() = CreateOp(std::move(path), std::move(data), mode);
-  impl_->Call(std::move(request), nullptr,
-              [done = std::move(done)](const v1::CoordResponse& response) {
-                done({response.code(), response.write().path(),
-                      response.write().stat()});
-              });
+void Session::AddAuth(AuthInfo auth, std::function<void(v1::CoordCode)> done) {
+  impl_->AddAuth(std::move(auth), std::move(done));
 }
 
-void Session::Delete(std::string path, int32_t version,
-                     std::function<void(v1::CoordCode)> done) {
-  v1::CoordRequest request;
-  *request.mutable_write() = DeleteOp(std::move(path), version);
-  impl_->Call(std::move(request), nullptr,
-              [done = std::move(done)](const v1::CoordResponse& response) {
-                done(response.code());
-              });
+Session::WatcherId Session::Call(v1::CoordRequest request, Watcher watcher,
+                                 Callback<v1::CoordResponse> done) {
+  return impl_->Call(std::move(request), std::move(watcher), std::move(done));
 }
 
-void Session::SetData(std::string path, std::string data, int32_t version,
-                      Callback<StatResult> done) {
-  v1::CoordRequest request;
-  *request.mutable_write() =
-      SetDataOp(std::move(path), std::move(data), version);
-  impl_->Call(std::move(request), nullptr,
-              [done = std::move(done)](const v1::CoordResponse& response) {
-                done({response.code(), response.write().stat()});
-              });
-}
-
-void Session::Get(std::string path, Watcher watcher,
-                  Callback<GetResult> done) {
-  v1::CoordRequest request;
-  request.mutable_get_data()->set_path(std::move(path));
-  request.mutable_get_data()->set_watch(watcher != nullptr);
-  impl_->Call(std::move(request), std::move(watcher),
-              [done = std::move(done)](const v1::CoordResponse& response) {
-                done({response.code(), response.data(), response.stat()});
-              });
-}
-
-void Session::Exists(std::string path, Watcher watcher,
-                     Callback<StatResult> done) {
-  v1::CoordRequest request;
-  request.mutable_exists()->set_path(std::move(path));
-  request.mutable_exists()->set_watch(watcher != nullptr);
-  impl_->Call(std::move(request), std::move(watcher),
-              [done = std::move(done)](const v1::CoordResponse& response) {
-                done({response.code(), response.stat()});
-              });
-}
-
-void Session::GetChildren(std::string path, Watcher watcher,
-                          Callback<ChildrenResult> done) {
-  v1::CoordRequest request;
-  request.mutable_get_children()->set_path(std::move(path));
-  request.mutable_get_children()->set_watch(watcher != nullptr);
-  impl_->Call(std::move(request), std::move(watcher),
-              [done = std::move(done)](const v1::CoordResponse& response) {
-                done({response.code(),
-                      {response.children().begin(), response.children().end()},
-                      response.stat()});
-              });
-}
-
-void Session::Multi(std::vector<v1::WriteOp> ops,
-                    Callback<MultiResult> done) {
-  v1::CoordRequest request;
-  v1::MultiOp* multi = request.mutable_multi();
-  for (v1::WriteOp& op : ops) *multi->add_ops() = std::move(op);
-  impl_->Call(std::move(request), nullptr,
-              [done = std::move(done)](const v1::CoordResponse& response) {
-                done({response.code(),
-                      {response.multi().begin(), response.multi().end()}});
-              });
-}
-
-void Session::Sync(std::string path, std::function<void(v1::CoordCode)> done) {
-  v1::CoordRequest request;
-  request.mutable_sync()->set_path(std::move(path));
-  impl_->Call(std::move(request), nullptr,
-              [done = std::move(done)](const v1::CoordResponse& response) {
-                done(response.code());
-              });
-}
-
-v1::WriteOp CreateOp(std::string path, std::string data, v1::CreateMode mode) {
-  v1::WriteOp op;
-  op.mutable_create()->set_path(std::move(path));
-  op.mutable_create()->set_data(std::move(data));
-  op.mutable_create()->set_mode(mode);
-  return op;
-}
-v1::WriteOp DeleteOp(std::string path, int32_t version) {
-  v1::WriteOp op;
-  op.mutable_delete_()->set_path(std::move(path));
-  op.mutable_delete_()->set_version(version);
-  return op;
-}
-v1::WriteOp SetDataOp(std::string path, std::string data, int32_t version) {
-  v1::WriteOp op;
-  op.mutable_set_data()->set_path(std::move(path));
-  op.mutable_set_data()->set_data(std::move(data));
-  op.mutable_set_data()->set_version(version);
-  return op;
-}
-v1::WriteOp CheckOp(std::string path, int32_t version) {
-  v1::WriteOp op;
-  op.mutable_check()->set_path(std::move(path));
-  op.mutable_check()->set_version(version);
-  return op;
-}
+void Session::RemoveWatcher(WatcherId id) { impl_->RemoveWatcher(id); }
 
 std::string_view SessionStateName(SessionState state) {
   switch (state) {
@@ -526,6 +470,8 @@ std::string_view SessionStateName(SessionState state) {
       return "expired";
     case SessionState::kClosed:
       return "closed";
+    case SessionState::kAuthFailed:
+      return "auth failed";
   }
   return "?";
 }

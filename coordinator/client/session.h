@@ -29,9 +29,17 @@
 
 namespace sillok::coord {
 
+// Who a session is to the ACLs. Scheme digest: credentials "user:password".
+struct AuthInfo {
+  std::string scheme;
+  std::string credentials;
+};
+
 struct SessionOptions {
   // host:port of members; tried in random order.
   std::vector<std::string> servers;
+  // As if given to AddAuth before anything else.
+  std::vector<AuthInfo> auth;
   // All paths are below it: "" or "/a/b". It must exist (see CreateParents).
   std::string chroot;
   // Wanted; the ensemble clamps it to 2..20 of its ticks.
@@ -59,6 +67,9 @@ enum class SessionState {
   kConnected,
   kExpired,     // the ensemble dropped the session and its ephemerals
   kClosed,      // Close() is done
+  // A member refused an identity. Calls fail with AUTH_FAILED; the session is
+  // left to expire.
+  kAuthFailed,
 };
 std::string_view SessionStateName(SessionState state);
 inline std::ostream& operator<<(std::ostream& out, SessionState state) {
@@ -71,6 +82,17 @@ inline std::ostream& operator<<(std::ostream& out, SessionState state) {
 //                      too many outstanding): it did not happen
 //   SESSION_EXPIRED    the session is over: it did not happen, if it was issued
 //                      after kExpired was reported; else it may have
+//   AUTH_FAILED        the session is over because of an identity: not done
+
+// What a new znode is to be, for Create.
+struct NewZnode {
+  std::string data;
+  v1::CreateMode mode = v1::PERSISTENT;
+  std::vector<v1::Acl> acl;  // empty: everybody everything
+  int64_t ttl_ms = 0;        // of the TTL modes
+  bool null_data = false;    // no data, which is not the same as empty data
+};
+
 struct CreateResult {
   v1::CoordCode code = v1::OK;
   std::string path;  // final path (sequential names), without the chroot
@@ -84,6 +106,7 @@ struct GetResult {
   v1::CoordCode code = v1::OK;
   std::string data;
   v1::Stat stat;
+  bool null_data = false;  // there is none; `data` is empty
 };
 struct ChildrenResult {
   v1::CoordCode code = v1::OK;
@@ -97,8 +120,26 @@ struct MultiResult {
   std::vector<v1::WriteResult> results;
 };
 
-// Called once at most. Watches that have not fired die with the session,
-// without a call.
+struct AclResult {
+  v1::CoordCode code = v1::OK;
+  std::vector<v1::Acl> acl;
+  v1::Stat stat;
+};
+struct PathsResult {
+  v1::CoordCode code = v1::OK;
+  std::vector<std::string> paths;  // without the chroot, sorted
+};
+struct CountResult {
+  v1::CoordCode code = v1::OK;
+  int64_t count = 0;
+};
+struct IdentitiesResult {
+  v1::CoordCode code = v1::OK;
+  std::vector<v1::Identity> identities;
+};
+
+// Of a read: called once at most. Of AddWatch: called again and again. Watches
+// that have not fired die with the session, without a call.
 using Watcher = std::function<void(const v1::WatchEvent&)>;
 
 class Session {
@@ -110,7 +151,7 @@ class Session {
   // `callbacks` runs all callbacks, `executor` and `timer` the inner work; all
   // three must outlive the session. Starts connecting.
   // `on_state` is told each change: kConnecting and kConnected alternate;
-  // kExpired once, after the watches and calls of the session have ended.
+  // kExpired (or kAuthFailed) once, after the watches and calls of the session have ended.
   Session(SessionOptions options, Executor* executor, Timer* timer,
           Strand* callbacks, StateCallback on_state);
   // Drops the stream and leaves the session to expire, as a crash would. After
@@ -120,8 +161,8 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // A new session after kExpired (else no effect): new id, no watches, no
-  // ephemerals.
+  // A new session after kExpired or kAuthFailed (else no effect): new id, no
+  // watches, no ephemerals; the identities stay, without one that was refused.
   void Restart();
   // Ends the session at the ensemble: its ephemerals are gone when `done` runs
   // with OK. CONNECTION_LOSS: no member was reached for a session timeout, so it
@@ -137,8 +178,20 @@ class Session {
   // ensemble cannot have expired the session.
   int64_t last_contact_ms() const;
 
+  // Another identity for the ACLs, now and after each reconnect, where it goes
+  // out before the watches are re-armed. `done` with OPERATION_TIMEOUT: no member
+  // was reached yet; it will be told when one is. AUTH_FAILED: see kAuthFailed.
+  void AddAuth(AuthInfo auth, std::function<void(v1::CoordCode)> done);
+
+  // Any request, as the protocol has it; all below are made of this. Arms
+  // `watcher` (may be null) if the request asks for a watch.
+  using WatcherId = uint64_t;
+  WatcherId Call(v1::CoordRequest request, Watcher watcher,
+                 Callback<v1::CoordResponse> done);
+
   void Create(std::string path, std::string data, v1::CreateMode mode,
               Callback<CreateResult> done);
+  void Create(std::string path, NewZnode znode, Callback<CreateResult> done);
   // version -1 = any, here and below.
   void Delete(std::string path, int32_t version,
               std::function<void(v1::CoordCode)> done);
@@ -152,8 +205,39 @@ class Session {
                    Callback<ChildrenResult> done);
   // Paths of `ops` are below the chroot, as everywhere.
   void Multi(std::vector<v1::WriteOp> ops, Callback<MultiResult> done);
+  // One operation, with all that its message can say.
+  void Write(v1::WriteOp op, Callback<v1::WriteResult> done);
   // Reads issued after it see all that was committed before it.
   void Sync(std::string path, std::function<void(v1::CoordCode)> done);
+
+  // The version is that of the ACL (Stat.aversion).
+  void SetAcl(std::string path, std::vector<v1::Acl> acl, int32_t version,
+              Callback<StatResult> done);
+  void GetAcl(std::string path, Callback<AclResult> done);
+  // Of this session, whose paths begin with `prefix`.
+  void GetEphemerals(std::string prefix, Callback<PathsResult> done);
+  void CountDescendants(std::string path, Callback<CountResult> done);
+  void WhoAmI(Callback<IdentitiesResult> done);
+  // get_data and get_children requests, all answered from one state; each answer
+  // has a code of its own.
+  void MultiRead(std::vector<v1::CoordRequest> reads,
+                 Callback<v1::CoordResponse> done);
+
+  // A watch that stays until it is removed, armed again after a reconnect. What
+  // happened while there was no stream is not told: who needs to know it reads
+  // again after kConnected (CachedSubtree does). The path may be missing.
+  // The id is for RemoveWatcher.
+  WatcherId AddWatch(std::string path, v1::AddWatchMode mode, Watcher watcher,
+                     std::function<void(v1::CoordCode)> done);
+  // That watcher alone. Calls that are queued on the strand already still come.
+  void RemoveWatcher(WatcherId id);
+  // All of this session's watches of that type on the path. NO_WATCHER: none.
+  void RemoveWatches(std::string path, v1::WatcherType type,
+                     std::function<void(v1::CoordCode)> done);
+
+  // Changes the ensemble's members. With OK `data` is the new configuration, as
+  // text.
+  void Reconfig(v1::ReconfigOp change, Callback<GetResult> done);
 
  private:
   class Impl;
@@ -166,6 +250,9 @@ v1::WriteOp CreateOp(std::string path, std::string data,
 v1::WriteOp DeleteOp(std::string path, int32_t version = -1);
 v1::WriteOp SetDataOp(std::string path, std::string data, int32_t version = -1);
 v1::WriteOp CheckOp(std::string path, int32_t version = -1);
+v1::WriteOp SetAclOp(std::string path, std::vector<v1::Acl> acl,
+                     int32_t version = -1);
+v1::WriteOp CreateOp(std::string path, NewZnode znode);
 
 }  // namespace sillok::coord
 

@@ -10,36 +10,6 @@ using v1::CoordRequest;
 using v1::CoordResponse;
 using v1::SessionRequest;
 
-// The one path of a read; null for writes.
-const std::string* ReadPath(const CoordRequest& request) {
-  switch (request.op_case()) {
-    case CoordRequest::kExists:
-      return &request.exists().path();
-    case CoordRequest::kGetData:
-      return &request.get_data().path();
-    case CoordRequest::kGetChildren:
-      return &request.get_children().path();
-    default:
-      return nullptr;
-  }
-}
-
-std::string* PathOf(v1::WriteOp* write) {
-  switch (write->op_case()) {
-    case v1::WriteOp::kCreate:
-      return write->mutable_create()->mutable_path();
-    case v1::WriteOp::kDelete:
-      return write->mutable_delete_()->mutable_path();
-    case v1::WriteOp::kSetData:
-      return write->mutable_set_data()->mutable_path();
-    case v1::WriteOp::kCheck:
-      return write->mutable_check()->mutable_path();
-    case v1::WriteOp::OP_NOT_SET:
-      return nullptr;
-  }
-  return nullptr;
-}
-
 }  // namespace
 
 std::string_view StateName(SessionCore::State state) {
@@ -52,15 +22,21 @@ std::string_view StateName(SessionCore::State state) {
       return "expired";
     case SessionCore::State::kClosed:
       return "closed";
+    case SessionCore::State::kAuthFailed:
+      return "auth failed";
   }
   return "?";
 }
 
 SessionCore::SessionCore(const Options& options)
     : options_(options),
+      chroot_(options.chroot),
       random_state_(options.seed),
       timeout_ms_(options.session_timeout_ms) {
   for (size_t i = 0; i < options_.servers; ++i) server_order_.push_back(i);
+  for (const v1::AuthRequest& auth : options_.auth) {
+    identities_.push_back({auth, 0, 0});
+  }
   ShuffleServers();
 }
 
@@ -69,15 +45,20 @@ void SessionCore::Start(int64_t now_ms) { TryNextServer(now_ms); }
 void SessionCore::Call(CallId id, CoordRequest request, WatcherId watcher,
                        int64_t now_ms) {
   PendingCall call{id, std::move(request), watcher, now_ms};
+  call.op = call.request.op_case();
   if (closing_ || state_ == State::kExpired || state_ == State::kClosed) {
     Finish(call, v1::SESSION_EXPIRED);
+    return;
+  }
+  if (state_ == State::kAuthFailed) {
+    Finish(call, v1::AUTH_FAILED);
     return;
   }
   if (outstanding() >= options_.max_outstanding) {
     Finish(call, v1::OPERATION_TIMEOUT);
     return;
   }
-  AddChroot(&call.request);
+  chroot_.AddTo(&call.request);
   if (attached_) {
     SendCall(std::move(call), now_ms);
   } else {
@@ -85,8 +66,58 @@ void SessionCore::Call(CallId id, CoordRequest request, WatcherId watcher,
   }
 }
 
+void SessionCore::AddAuth(CallId call, v1::AuthRequest auth, int64_t now_ms) {
+  if (closing_ || state_ == State::kExpired || state_ == State::kClosed) {
+    output_.push_back(AuthDone{call, v1::SESSION_EXPIRED});
+    return;
+  }
+  if (state_ == State::kAuthFailed) {
+    output_.push_back(AuthDone{call, v1::AUTH_FAILED});
+    return;
+  }
+  identities_.push_back({std::move(auth), call, now_ms});
+  if (attached_) SendAuth(identities_.size() - 1, now_ms);
+}
+
+void SessionCore::RemoveWatcher(WatcherId watcher, int64_t now_ms) {
+  if (auto found = watches_.TakeWatcher(watcher)) {
+    output_.push_back(ForgetWatchers{{watcher}});
+    EndPersistentWatch(found->mode, found->path, now_ms);
+    return;
+  }
+  auto arms = [watcher](const PendingCall& call) {
+    return call.watcher == watcher && call.op == CoordRequest::kAddWatch;
+  };
+  bool pending = std::any_of(waiting_.begin(), waiting_.end(), arms);
+  for (const auto& [id, call] : sent_) pending = pending || arms(call);
+  if (pending) unwanted_.insert(watcher);
+}
+
+void SessionCore::EndPersistentWatch(v1::AddWatchMode mode,
+                                     const std::string& path, int64_t now_ms) {
+  // A new stream is only asked for what is still wanted.
+  if (watches_.HasPersistent(mode, path) || !attached_) return;
+  for (const auto& [id, call] : sent_) {
+    // The member would take the remove for later than that add.
+    if (call.op == CoordRequest::kAddWatch &&
+        call.request.add_watch().path() == path &&
+        call.request.add_watch().mode() == mode &&
+        unwanted_.count(call.watcher) == 0) {
+      return;
+    }
+  }
+  PendingCall call{0, {}, kNoWatcher, now_ms, CoordRequest::kRemoveWatches};
+  v1::RemoveWatchesOp* remove = call.request.mutable_remove_watches();
+  remove->set_path(path);
+  remove->set_type(mode == v1::PERSISTENT_RECURSIVE_WATCH
+                       ? v1::PERSISTENT_RECURSIVE_WATCHER
+                       : v1::PERSISTENT_WATCHER);
+  SendCall(std::move(call), now_ms);
+}
+
 void SessionCore::Restart(int64_t now_ms) {
-  if (state_ != State::kExpired || closing_) return;
+  if (closing_) return;
+  if (state_ != State::kExpired && state_ != State::kAuthFailed) return;
   session_id_ = 0;
   password_.clear();
   timeout_ms_ = options_.session_timeout_ms;
@@ -99,6 +130,10 @@ void SessionCore::Restart(int64_t now_ms) {
 void SessionCore::Close(int64_t now_ms) {
   if (closing_) return;
   closing_ = true;
+  if (state_ == State::kAuthFailed) {
+    EndClosed(v1::CONNECTION_LOSS);  // left to expire
+    return;
+  }
   if (state_ == State::kExpired ||
       (session_id_ == 0 && stream_ == 0)) {
     EndClosed(v1::OK);
@@ -141,6 +176,7 @@ void SessionCore::LoseStream(int64_t now_ms) {
   stream_ = 0;
   attached_ = false;
   set_watches_pending_ = 0;
+  auth_sent_.clear();
   close_sent_ = false;
   FailSent(v1::CONNECTION_LOSS);
   if (state_ == State::kConnected) Become(State::kConnecting);
@@ -220,6 +256,11 @@ int64_t SessionCore::next_time_ms() const {
   if (!waiting_.empty()) {
     next = std::min(next, waiting_.front().issued_ms + timeout_ms_);
   }
+  for (const Identity& identity : identities_) {
+    if (identity.call != 0) {
+      next = std::min(next, identity.issued_ms + timeout_ms_);
+    }
+  }
   if (closing_ && state_ != State::kClosed) {
     next = std::min(next, close_deadline_ms_);
   }
@@ -245,7 +286,7 @@ void SessionCore::OnMessage(StreamId stream,
       OnConnect(message.connect(), now_ms);
       return;
     case v1::SessionResponse::kResponse:
-      OnResponse(message.request_id(), message.response());
+      OnResponse(message.request_id(), message.response(), now_ms);
       return;
     case v1::SessionResponse::kEvent:
       OnEvent(message.event());
@@ -262,9 +303,24 @@ void SessionCore::OnMessage(StreamId stream,
         pings_sent_ms_.pop_front();
       }
       return;
+    case v1::SessionResponse::kAuth:
+      OnAuth(message.request_id(), message.auth().code());
+      return;
     case v1::SessionResponse::KIND_NOT_SET:
       return;
   }
+}
+
+void SessionCore::OnAuth(uint64_t request_id, v1::CoordCode code) {
+  auto it = auth_sent_.find(request_id);
+  if (it == auth_sent_.end()) return;
+  size_t index = it->second;
+  auth_sent_.erase(it);
+  FinishAuth(identities_[index], code);
+  if (code == v1::OK) return;
+  // Not again: the member would refuse it again.
+  identities_.erase(identities_.begin() + static_cast<std::ptrdiff_t>(index));
+  FailAuth();
 }
 
 void SessionCore::OnConnect(const v1::ConnectResponse& response,
@@ -285,6 +341,7 @@ void SessionCore::OnConnect(const v1::ConnectResponse& response,
   last_contact_ms_ = std::max(last_contact_ms_, opened_ms_);
   failures_in_a_row_ = 0;
   Become(State::kConnected);
+  for (size_t i = 0; i < identities_.size(); ++i) SendAuth(i, now_ms);
   SendSetWatches(now_ms);
   while (!waiting_.empty()) {
     PendingCall call = std::move(waiting_.front());
@@ -295,7 +352,7 @@ void SessionCore::OnConnect(const v1::ConnectResponse& response,
 }
 
 void SessionCore::OnResponse(uint64_t request_id,
-                             const CoordResponse& response) {
+                             const CoordResponse& response, int64_t now_ms) {
   // Replies come in the order of the requests; anything else means that the
   // member and this client disagree about what was asked.
   if (sent_.empty() || sent_.front().first != request_id) {
@@ -316,93 +373,62 @@ void SessionCore::OnResponse(uint64_t request_id,
     return;
   }
   last_contact_ms_ = std::max(last_contact_ms_, call.issued_ms);
+  if (call.id == 0) return;
   Complete complete{call.id, response};
-  StripChroot(&complete.response);
+  chroot_.TakeFrom(call.op, &complete.response);
   if (call.watcher != kNoWatcher) {
-    if (!ArmWatch(call, response.code())) complete.dropped = call.watcher;
+    if (!ArmWatch(call, response.code(), now_ms)) {
+      complete.dropped = call.watcher;
+    }
+  } else if (call.op == CoordRequest::kRemoveWatches &&
+             response.code() == v1::OK) {
+    const v1::RemoveWatchesOp& removed = call.request.remove_watches();
+    if (!removed.check_only()) {
+      output_.push_back(ForgetWatchers{watches_.TakeRemoved(removed)});
+    }
   }
   output_.push_back(std::move(complete));
 }
 
-bool SessionCore::ArmWatch(const PendingCall& call, v1::CoordCode code) {
-  const std::string* path = ReadPath(call.request);
-  if (path == nullptr) return false;
-  WatchMap* watches = nullptr;
+bool SessionCore::ArmWatch(const PendingCall& call, v1::CoordCode code,
+                           int64_t now_ms) {
+  bool unwanted = unwanted_.erase(call.watcher) != 0;
+  if (!unwanted) return watches_.Arm(call.request, code, call.watcher);
   if (code == v1::OK) {
-    watches = call.request.has_get_children() ? &child_watches_
-                                              : &data_watches_;
-  } else if (code == v1::NO_NODE && call.request.has_exists()) {
-    watches = &exists_watches_;
+    const v1::AddWatchOp& added = call.request.add_watch();
+    EndPersistentWatch(added.mode(), added.path(), now_ms);
   }
-  if (watches == nullptr) return false;
-  (*watches)[*path].push_back(call.watcher);
-  return true;
+  return false;
 }
 
 void SessionCore::OnEvent(const v1::WatchEvent& event) {
-  FireWatch fire;
-  auto take = [&](WatchMap& watches) {
-    auto it = watches.find(event.path());
-    if (it == watches.end()) return;
-    fire.watchers.insert(fire.watchers.end(), it->second.begin(),
-                         it->second.end());
-    watches.erase(it);
-  };
-  switch (event.type()) {
-    case v1::NODE_CREATED:
-    case v1::NODE_DATA_CHANGED:
-      take(data_watches_);
-      take(exists_watches_);
-      break;
-    case v1::NODE_DELETED:
-      take(data_watches_);
-      take(exists_watches_);
-      take(child_watches_);
-      break;
-    case v1::NODE_CHILDREN_CHANGED:
-      take(child_watches_);
-      break;
-    default:
-      return;
-  }
-  if (fire.watchers.empty()) return;
-  fire.event = event;
-  fire.event.set_path(FromServer(event.path()));
+  ClientWatches::Fired fired = watches_.Fire(event);
+  if (fired.once.empty() && fired.lasting.empty()) return;
+  FireWatch fire{std::move(fired.once), std::move(fired.lasting), event};
+  fire.event.set_path(chroot_.FromServer(event.path()));
   output_.push_back(std::move(fire));
 }
 
 // --- what goes out ---
 
 void SessionCore::SendSetWatches(int64_t now_ms) {
-  SessionRequest message;
-  size_t bytes = 0;
-  auto flush = [&] {
-    if (!message.has_set_watches()) return;
+  for (v1::SetWatchesRequest& request :
+       watches_.ToRequests(options_.set_watches_bytes)) {
+    request.set_last_zxid_seen(watch_zxid_);
+    SessionRequest message;
     message.set_request_id(next_request_id_++);
-    message.mutable_set_watches()->set_last_zxid_seen(watch_zxid_);
+    *message.mutable_set_watches() = std::move(request);
     ++set_watches_pending_;
     SendMessage(std::move(message), now_ms);
-    message.Clear();
-    bytes = 0;
-  };
-  auto add = [&](const WatchMap& watches, auto append) {
-    for (const auto& [path, watchers] : watches) {
-      append(message.mutable_set_watches(), path);
-      bytes += path.size() + 8;
-      if (bytes >= options_.set_watches_bytes) flush();
-    }
-  };
-  add(data_watches_, [](v1::SetWatchesRequest* request,
-                        const std::string& path) { request->add_data(path); });
-  add(exists_watches_,
-      [](v1::SetWatchesRequest* request, const std::string& path) {
-        request->add_exists(path);
-      });
-  add(child_watches_,
-      [](v1::SetWatchesRequest* request, const std::string& path) {
-        request->add_children(path);
-      });
-  flush();
+  }
+}
+
+void SessionCore::SendAuth(size_t identity, int64_t now_ms) {
+  SessionRequest message;
+  message.set_request_id(next_request_id_++);
+  *message.mutable_auth() = identities_[identity].auth;
+  auth_sent_[message.request_id()] = identity;
+  SendMessage(std::move(message), now_ms);
 }
 
 void SessionCore::SendClose(int64_t now_ms) {
@@ -417,8 +443,9 @@ void SessionCore::SendCall(PendingCall call, int64_t now_ms) {
   SessionRequest message;
   message.set_request_id(next_request_id_++);
   uint64_t id = message.request_id();
-  if (call.watcher != kNoWatcher) {
-    // Arming needs kind and path later; the payload of writes is not needed.
+  if (call.watcher != kNoWatcher || call.op == CoordRequest::kRemoveWatches) {
+    // What is armed or removed must be known when the answer comes; the payload
+    // of writes is not needed.
     *message.mutable_request() = call.request;
   } else {
     *message.mutable_request() = std::move(call.request);
@@ -436,6 +463,8 @@ void SessionCore::SendMessage(SessionRequest message, int64_t now_ms) {
 // --- how things end ---
 
 void SessionCore::Finish(const PendingCall& call, v1::CoordCode code) {
+  unwanted_.erase(call.watcher);
+  if (call.id == 0) return;
   Complete complete{call.id, {}, call.watcher};
   complete.response.set_code(code);
   output_.push_back(std::move(complete));
@@ -461,38 +490,63 @@ void SessionCore::FailOldWaiting(int64_t now_ms) {
     Finish(waiting_.front(), v1::OPERATION_TIMEOUT);
     waiting_.pop_front();
   }
+  for (Identity& identity : identities_) {
+    if (now_ms - identity.issued_ms >= timeout_ms_) {
+      FinishAuth(identity, v1::OPERATION_TIMEOUT);
+    }
+  }
+}
+
+void SessionCore::FinishAuth(Identity& identity, v1::CoordCode code) {
+  if (identity.call == 0) return;
+  output_.push_back(AuthDone{std::exchange(identity.call, 0), code});
+}
+
+void SessionCore::FinishAllAuth(v1::CoordCode code) {
+  for (Identity& identity : identities_) FinishAuth(identity, code);
 }
 
 void SessionCore::Expire() {
   FailSent(v1::SESSION_EXPIRED);
   FailWaiting(v1::SESSION_EXPIRED);
-  if (stream_ != 0) output_.push_back(CloseStream{stream_});
-  stream_ = 0;
-  attached_ = false;
-  retry_at_ms_ = -1;
-  set_watches_pending_ = 0;
-  session_id_ = 0;
-  password_.clear();
-  data_watches_.clear();
-  exists_watches_.clear();
-  child_watches_.clear();
+  FinishAllAuth(v1::SESSION_EXPIRED);
+  DropSession();
   Become(State::kExpired);
+}
+
+void SessionCore::FailAuth() {
+  // What the member did with those before the refusal is unknown.
+  FailSent(v1::CONNECTION_LOSS);
+  if (closing_) {
+    EndClosed(v1::CONNECTION_LOSS);
+    return;
+  }
+  FailWaiting(v1::AUTH_FAILED);
+  FinishAllAuth(v1::AUTH_FAILED);
+  DropSession();
+  Become(State::kAuthFailed);
 }
 
 void SessionCore::EndClosed(v1::CoordCode code) {
   // What was sent before the close and not answered by now never will be.
   FailSent(v1::CONNECTION_LOSS);
   FailWaiting(v1::OPERATION_TIMEOUT);
+  FinishAllAuth(v1::SESSION_EXPIRED);
+  DropSession();
+  Become(State::kClosed);
+  output_.push_back(Closed{code});
+}
+
+void SessionCore::DropSession() {
   if (stream_ != 0) output_.push_back(CloseStream{stream_});
   stream_ = 0;
   attached_ = false;
   retry_at_ms_ = -1;
+  set_watches_pending_ = 0;
+  auth_sent_.clear();
   session_id_ = 0;
-  data_watches_.clear();
-  exists_watches_.clear();
-  child_watches_.clear();
-  Become(State::kClosed);
-  output_.push_back(Closed{code});
+  password_.clear();
+  watches_.Clear();
 }
 
 void SessionCore::Become(State state) {
@@ -503,67 +557,6 @@ void SessionCore::Become(State state) {
 
 std::vector<SessionCore::Action> SessionCore::TakeOutput() {
   return std::exchange(output_, {});
-}
-
-size_t SessionCore::armed_watches() const {
-  size_t count = 0;
-  for (const WatchMap* map :
-       {&data_watches_, &exists_watches_, &child_watches_}) {
-    for (const auto& [path, watchers] : *map) count += watchers.size();
-  }
-  return count;
-}
-
-// --- chroot ---
-
-std::string SessionCore::ToServer(const std::string& path) const {
-  if (options_.chroot.empty()) return path;
-  if (path == "/") return options_.chroot;
-  return options_.chroot + path;
-}
-
-std::string SessionCore::FromServer(const std::string& path) const {
-  const std::string& root = options_.chroot;
-  if (root.empty() || path.compare(0, root.size(), root) != 0) return path;
-  if (path.size() == root.size()) return "/";
-  return path.substr(root.size());
-}
-
-void SessionCore::AddChroot(CoordRequest* request) const {
-  if (options_.chroot.empty()) return;
-  auto add = [this](std::string* path) {
-    if (path != nullptr) *path = ToServer(*path);
-  };
-  switch (request->op_case()) {
-    case CoordRequest::kWrite:
-      return add(PathOf(request->mutable_write()));
-    case CoordRequest::kMulti:
-      for (v1::WriteOp& op : *request->mutable_multi()->mutable_ops()) {
-        add(PathOf(&op));
-      }
-      return;
-    case CoordRequest::kExists:
-      return add(request->mutable_exists()->mutable_path());
-    case CoordRequest::kGetData:
-      return add(request->mutable_get_data()->mutable_path());
-    case CoordRequest::kGetChildren:
-      return add(request->mutable_get_children()->mutable_path());
-    case CoordRequest::kSync:
-      return add(request->mutable_sync()->mutable_path());
-    case CoordRequest::OP_NOT_SET:
-      return;
-  }
-}
-
-void SessionCore::StripChroot(CoordResponse* response) const {
-  if (options_.chroot.empty()) return;
-  auto strip = [this](v1::WriteResult* result) {
-    if (!result->path().empty()) {
-      result->set_path(FromServer(result->path()));
-    }
-  };
-  if (response->has_write()) strip(response->mutable_write());
-  for (v1::WriteResult& result : *response->mutable_multi()) strip(&result);
 }
 
 uint64_t SessionCore::Random() {

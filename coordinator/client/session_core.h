@@ -12,11 +12,14 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
+#include "coordinator/client/chroot.h"
+#include "coordinator/client/client_watches.h"
 #include "proto/coordinator.pb.h"
 
 namespace sillok::coord {
@@ -24,13 +27,14 @@ namespace sillok::coord {
 class SessionCore {
  public:
   using CallId = uint64_t;
-  using WatcherId = uint64_t;
+  using WatcherId = ClientWatches::WatcherId;
   using StreamId = uint64_t;
   static constexpr WatcherId kNoWatcher = 0;
 
   struct Options {
     size_t servers = 1;      // they are named by index
     std::string chroot;      // "" or "/a"
+    std::vector<v1::AuthRequest> auth;  // as if given to AddAuth before Start
     int64_t session_timeout_ms = 18'000;
     int64_t disconnect_timeout_ms = 0;  // of the ConnectRequest
     size_t max_outstanding = 16'384;
@@ -41,7 +45,7 @@ class SessionCore {
     size_t set_watches_bytes = 64 << 10;
   };
 
-  enum class State { kConnecting, kConnected, kExpired, kClosed };
+  enum class State { kConnecting, kConnected, kExpired, kClosed, kAuthFailed };
 
   // --- what the shell has to do, in order ---
   struct OpenStream {
@@ -65,18 +69,29 @@ class SessionCore {
   };
   struct FireWatch {
     std::vector<WatcherId> watchers;  // each is now disarmed
+    std::vector<WatcherId> lasting;   // of persistent watches: stay armed
     v1::WatchEvent event;
+  };
+  // Watchers that were removed: they will not fire any more.
+  struct ForgetWatchers {
+    std::vector<WatcherId> watchers;
   };
   struct ChangeState {
     State state;
-    // kExpired, kClosed: all armed watchers are gone.
+    // kExpired, kClosed, kAuthFailed: all armed watchers are gone.
+  };
+  // The answer to AddAuth. Exactly once for each.
+  struct AuthDone {
+    CallId call;
+    v1::CoordCode code;
   };
   // The answer to Close().
   struct Closed {
     v1::CoordCode code;
   };
-  using Action = std::variant<OpenStream, Send, CloseStream, Complete,
-                              FireWatch, ChangeState, Closed>;
+  using Action =
+      std::variant<OpenStream, Send, CloseStream, Complete, FireWatch,
+                   ForgetWatchers, ChangeState, AuthDone, Closed>;
 
   explicit SessionCore(const Options& options);
 
@@ -86,6 +101,13 @@ class SessionCore {
   // shell's, unique.
   void Call(CallId call, v1::CoordRequest request, WatcherId watcher,
             int64_t now_ms);
+  // Adds an identity to this stream and to each one after it, where it goes out
+  // before anything else that needs it. An identity that a member refuses ends
+  // the session's use: kAuthFailed.
+  void AddAuth(CallId call, v1::AuthRequest auth, int64_t now_ms);
+  // Disarms one watcher of a persistent watch, or drops the call that would arm
+  // it once that is answered. The member is told when no other is left there.
+  void RemoveWatcher(WatcherId watcher, int64_t now_ms);
   void OnMessage(StreamId stream, const v1::SessionResponse& message,
                  int64_t now_ms);
   // Also when opening it failed.
@@ -105,17 +127,21 @@ class SessionCore {
   // an earlier time: the ensemble had not expired the session by then. -1 = none.
   int64_t last_contact_ms() const { return last_contact_ms_; }
   size_t outstanding() const { return sent_.size() + waiting_.size(); }
-  size_t armed_watches() const;
+  size_t armed_watches() const { return watches_.size(); }
 
  private:
-  enum class WatchKind { kData, kExists, kChildren };
   struct PendingCall {
-    CallId id;
-    v1::CoordRequest request;
+    CallId id;  // 0 = the core's own: nobody is told how it ended
+    v1::CoordRequest request;  // once sent only what the answer needs
     WatcherId watcher;
     int64_t issued_ms;
+    v1::CoordRequest::OpCase op = v1::CoordRequest::OP_NOT_SET;
   };
-  using WatchMap = std::map<std::string, std::vector<WatcherId>>;
+  struct Identity {
+    v1::AuthRequest auth;
+    CallId call;  // who waits for the answer; 0 = nobody any more
+    int64_t issued_ms;
+  };
 
   void ShuffleServers();
   void TryNextServer(int64_t now_ms);
@@ -126,13 +152,25 @@ class SessionCore {
   void Finish(const PendingCall& call, v1::CoordCode code);
   void FailOldWaiting(int64_t now_ms);
   void Expire();
+  void FailAuth();
   void EndClosed(v1::CoordCode code);
+  // The session is of no more use: stream, id and watches go.
+  void DropSession();
 
   void OnConnect(const v1::ConnectResponse& response, int64_t now_ms);
-  void OnResponse(uint64_t request_id, const v1::CoordResponse& response);
+  void OnResponse(uint64_t request_id, const v1::CoordResponse& response,
+                  int64_t now_ms);
   void OnEvent(const v1::WatchEvent& event);
+  void OnAuth(uint64_t request_id, v1::CoordCode code);
   // False when the answer arms nothing.
-  bool ArmWatch(const PendingCall& call, v1::CoordCode code);
+  bool ArmWatch(const PendingCall& call, v1::CoordCode code, int64_t now_ms);
+  // Tells the member that nobody wants the persistent watch any more, unless
+  // somebody does.
+  void EndPersistentWatch(v1::AddWatchMode mode, const std::string& path,
+                          int64_t now_ms);
+  void SendAuth(size_t identity, int64_t now_ms);
+  void FinishAuth(Identity& identity, v1::CoordCode code);
+  void FinishAllAuth(v1::CoordCode code);
   void SendSetWatches(int64_t now_ms);
   void SendClose(int64_t now_ms);
   void SendCall(PendingCall call, int64_t now_ms);
@@ -140,13 +178,10 @@ class SessionCore {
   void Become(State state);
   int64_t ping_interval_ms() const;
 
-  std::string ToServer(const std::string& path) const;
-  std::string FromServer(const std::string& path) const;
-  void AddChroot(v1::CoordRequest* request) const;
-  void StripChroot(v1::CoordResponse* response) const;
   uint64_t Random();
 
   const Options options_;
+  const Chroot chroot_;
   State state_ = State::kConnecting;
   uint64_t random_state_;
 
@@ -175,12 +210,16 @@ class SessionCore {
   std::deque<PendingCall> waiting_;                    // for a connection
   uint64_t set_watches_pending_ = 0;
 
+  std::vector<Identity> identities_;       // all go out on each stream
+  std::map<uint64_t, size_t> auth_sent_;   // on stream_: request id -> index
+  // Persistent watchers removed before the call that arms them was answered.
+  std::set<WatcherId> unwanted_;
+
   bool closing_ = false;
   bool close_sent_ = false;
   int64_t close_deadline_ms_ = 0;
 
-  // Paths as the server knows them.
-  WatchMap data_watches_, exists_watches_, child_watches_;
+  ClientWatches watches_;
   std::vector<Action> output_;
 };
 

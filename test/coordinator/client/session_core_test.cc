@@ -32,8 +32,17 @@ std::string Show(const v1::SessionRequest& request) {
       for (auto& path : request.set_watches().children()) {
         text += " children:" + path;
       }
+      for (auto& path : request.set_watches().persistent()) {
+        text += " persistent:" + path;
+      }
+      for (auto& path : request.set_watches().persistent_recursive()) {
+        text += " recursive:" + path;
+      }
       return text;
     }
+    case v1::SessionRequest::kAuth:
+      return "auth " + request.auth().scheme() + " " +
+             request.auth().credentials();
     case v1::SessionRequest::kRequest: {
       const v1::CoordRequest& call = request.request();
       std::string id = std::to_string(request.request_id());
@@ -51,6 +60,13 @@ std::string Show(const v1::SessionRequest& request) {
           text += " " + op.delete_().path();
         }
         return text;
+      }
+      if (call.has_add_watch()) {
+        return id + " add_watch " + call.add_watch().path();
+      }
+      if (call.has_remove_watches()) {
+        return id + " remove_watches " + call.remove_watches().path() + " " +
+               v1::WatcherType_Name(call.remove_watches().type());
       }
       return id + " other";
     }
@@ -92,7 +108,15 @@ class SessionCoreTest : public ::testing::Test {
       } else if (auto* fire = std::get_if<SessionCore::FireWatch>(&action)) {
         std::string line = "fire " + fire->event.path();
         for (auto id : fire->watchers) line += " " + std::to_string(id);
+        for (auto id : fire->lasting) line += " +" + std::to_string(id);
         lines.push_back(line);
+      } else if (auto* f = std::get_if<SessionCore::ForgetWatchers>(&action)) {
+        std::string line = "forget";
+        for (auto id : f->watchers) line += " " + std::to_string(id);
+        lines.push_back(line);
+      } else if (auto* auth = std::get_if<SessionCore::AuthDone>(&action)) {
+        lines.push_back("auth " + std::to_string(auth->call) + " " +
+                        v1::CoordCode_Name(auth->code));
       } else if (auto* state = std::get_if<SessionCore::ChangeState>(&action)) {
         lines.push_back(std::string(StateName(state->state)));
       } else if (auto* closed = std::get_if<SessionCore::Closed>(&action)) {
@@ -148,6 +172,25 @@ class SessionCoreTest : public ::testing::Test {
     v1::CoordRequest request;
     request.mutable_get_children()->set_path(path);
     core_->Call(call, request, watcher, now_);
+  }
+  void AddWatch(uint64_t call, const std::string& path, uint64_t watcher,
+                v1::AddWatchMode mode = v1::PERSISTENT_RECURSIVE_WATCH) {
+    v1::CoordRequest request;
+    request.mutable_add_watch()->set_path(path);
+    request.mutable_add_watch()->set_mode(mode);
+    core_->Call(call, request, watcher, now_);
+  }
+  void AddAuth(uint64_t call, const std::string& credentials) {
+    v1::AuthRequest auth;
+    auth.set_scheme("digest");
+    auth.set_credentials(credentials);
+    core_->AddAuth(call, auth, now_);
+  }
+  void AnswerAuth(uint64_t request, v1::CoordCode code = v1::OK) {
+    v1::SessionResponse response;
+    response.set_request_id(request);
+    response.mutable_auth()->set_code(code);
+    core_->OnMessage(stream_, response, now_);
   }
   void Create(uint64_t call, const std::string& path) {
     v1::CoordRequest request;
@@ -521,6 +564,230 @@ TEST_F(SessionCoreTest, AnAnswerOutOfOrderDropsTheStream) {
                                   "call 2 CONNECTION_LOSS",
                                   "connecting", "open",
                                   "connect session=7 zxid=101"));
+}
+
+TEST_F(SessionCoreTest, APersistentWatchFiresAgainAndAgain) {
+  StartConnected();
+  AddWatch(1, "/a", 11, v1::PERSISTENT_WATCH);
+  Get(2, "/a", 12);
+  Answer(1);
+  Answer(2);
+  Take();
+  Event(v1::NODE_DATA_CHANGED, "/a");
+  Event(v1::NODE_CHILDREN_CHANGED, "/a");
+  Event(v1::NODE_DATA_CHANGED, "/a/below");
+  EXPECT_THAT(Take(), ElementsAre("fire /a 12 +11", "fire /a +11"));
+}
+
+TEST_F(SessionCoreTest, ARecursiveWatchHearsOfAllBelowButNotOfChildLists) {
+  StartConnected();
+  AddWatch(1, "/a", 11);
+  AddWatch(2, "/", 12);
+  Answer(1);
+  Answer(2);
+  Take();
+  Event(v1::NODE_CREATED, "/a/b/c");
+  Event(v1::NODE_DATA_CHANGED, "/a");
+  Event(v1::NODE_CHILDREN_CHANGED, "/a");
+  Event(v1::NODE_DELETED, "/ab");
+  EXPECT_THAT(Take(), ElementsAre("fire /a/b/c +11 +12", "fire /a +11 +12",
+                                  "fire /ab +12"));
+}
+
+TEST_F(SessionCoreTest, PersistentWatchesAreArmedAgainAfterAReconnect) {
+  StartConnected();
+  AddWatch(1, "/a", 11);
+  AddWatch(2, "/b", 12, v1::PERSISTENT_WATCH);
+  Answer(1);
+  Answer(2);
+  Event(v1::NODE_DATA_CHANGED, "/a");
+  core_->OnStreamClosed(stream_, now_);
+  Take();
+  Connected();
+  EXPECT_THAT(Take(), ElementsAre("connected",
+                                  "set_watches zxid=102 persistent:/b "
+                                  "recursive:/a"));
+  Event(v1::NODE_CREATED, "/a/x");
+  EXPECT_THAT(Take(), ElementsAre("fire /a/x +11"));
+}
+
+TEST_F(SessionCoreTest, AWatchThatWasNotAddedIsForgotten) {
+  StartConnected();
+  AddWatch(1, "/a", 11);
+  Answer(1, v1::NO_AUTH);
+  AddWatch(2, "/b", 12);
+  core_->OnStreamClosed(stream_, now_);
+  std::vector<std::string> lines = Take();
+  EXPECT_THAT(lines, testing::Contains("call 1 NO_AUTH unwatched"));
+  EXPECT_THAT(lines, testing::Contains("call 2 CONNECTION_LOSS unwatched"));
+  Connected();
+  EXPECT_THAT(Take(), ElementsAre("connected"));
+}
+
+TEST_F(SessionCoreTest, TheMemberIsToldWhenTheLastWatcherGoes) {
+  StartConnected();
+  AddWatch(1, "/a", 11);
+  AddWatch(2, "/a", 12);
+  Answer(1);
+  Answer(2);
+  Take();
+  core_->RemoveWatcher(11, now_);
+  EXPECT_THAT(Take(), ElementsAre("forget 11"));
+  Event(v1::NODE_CREATED, "/a/x");
+  EXPECT_THAT(Take(), ElementsAre("fire /a/x +12"));
+  core_->RemoveWatcher(12, now_);
+  core_->RemoveWatcher(12, now_);
+  EXPECT_THAT(Take(), ElementsAre("forget 12",
+                                  "3 remove_watches /a "
+                                  "PERSISTENT_RECURSIVE_WATCHER"));
+  Answer(3);  // nobody asked for it, so nobody hears of it
+  Event(v1::NODE_CREATED, "/a/y");
+  EXPECT_THAT(Take(), IsEmpty());
+  EXPECT_EQ(core_->armed_watches(), 0u);
+}
+
+TEST_F(SessionCoreTest, AWatcherRemovedBeforeItIsArmedNeverIs) {
+  StartConnected();
+  AddWatch(1, "/a", 11);
+  core_->RemoveWatcher(11, now_);
+  Take();
+  Answer(1);
+  EXPECT_THAT(Take(), ElementsAre("2 remove_watches /a "
+                                  "PERSISTENT_RECURSIVE_WATCHER",
+                                  "call 1 OK unwatched"));
+}
+
+TEST_F(SessionCoreTest, ARemoveDoesNotOvertakeAnAddOnTheWay) {
+  StartConnected();
+  AddWatch(1, "/a", 11);
+  Answer(1);
+  AddWatch(2, "/a", 12);
+  Take();
+  core_->RemoveWatcher(11, now_);
+  EXPECT_THAT(Take(), ElementsAre("forget 11"));
+  Answer(2);
+  Take();
+  Event(v1::NODE_CREATED, "/a");
+  EXPECT_THAT(Take(), ElementsAre("fire /a +12"));
+}
+
+TEST_F(SessionCoreTest, RemovedTypesOfWatchesFireNoMore) {
+  StartConnected();
+  Get(1, "/a", 11);
+  Children(2, "/a", 12);
+  AddWatch(3, "/a", 13);
+  for (uint64_t id : {1, 2, 3}) Answer(id);
+  v1::CoordRequest remove;
+  remove.mutable_remove_watches()->set_path("/a");
+  remove.mutable_remove_watches()->set_type(v1::DATA_WATCHER);
+  core_->Call(4, remove, 0, now_);
+  Take();
+  Answer(4);
+  EXPECT_THAT(Take(), ElementsAre("forget 11", "call 4 OK"));
+  remove.mutable_remove_watches()->set_type(v1::ANY_WATCHER);
+  core_->Call(5, remove, 0, now_);
+  core_->Call(6, remove, 0, now_);
+  Take();
+  Answer(5);
+  Answer(6, v1::NO_WATCHER);
+  EXPECT_THAT(Take(), ElementsAre("forget 12 13", "call 5 OK",
+                                  "call 6 NO_WATCHER"));
+}
+
+TEST_F(SessionCoreTest, IdentitiesGoOutBeforeWatchesAndCallsOnEachStream) {
+  core_->Start(now_);
+  AddAuth(1, "ann:secret");
+  Get(2, "/a", 12);
+  Take();
+  Connected();
+  EXPECT_THAT(Take(), ElementsAre("connected", "auth digest ann:secret",
+                                  "2 get /a"));
+  AnswerAuth(1);
+  Answer(2);
+  EXPECT_THAT(Take(), ElementsAre("auth 1 OK", "call 2 OK"));
+  core_->OnStreamClosed(stream_, now_);
+  Create(3, "/b");
+  Take();
+  Connected();
+  EXPECT_THAT(Take(),
+              ElementsAre("connected", "auth digest ann:secret",
+                          "set_watches zxid=101 data:/a", "5 create /b"));
+  AnswerAuth(3);  // nobody waits for it any more
+  EXPECT_THAT(Take(), IsEmpty());
+}
+
+TEST_F(SessionCoreTest, ARefusedIdentityEndsTheSession) {
+  StartConnected();
+  AddAuth(1, "good");
+  AnswerAuth(1);
+  Get(2, "/a", 12);
+  Answer(2);
+  Create(3, "/b");
+  AddAuth(4, "bad");
+  Take();
+  AnswerAuth(4, v1::AUTH_FAILED);
+  EXPECT_THAT(Take(), ElementsAre("auth 4 AUTH_FAILED",
+                                  "call 3 CONNECTION_LOSS", "drop",
+                                  "auth failed"));
+  Create(5, "/c");
+  AddAuth(6, "more");
+  core_->OnStreamClosed(stream_, now_);
+  core_->OnTime(now_ + 100'000);
+  EXPECT_THAT(Take(), ElementsAre("call 5 AUTH_FAILED", "auth 6 AUTH_FAILED"));
+  core_->Restart(now_);
+  Take();
+  Connected(8);
+  EXPECT_THAT(Take(), ElementsAre("connected", "auth digest good"));
+}
+
+TEST_F(SessionCoreTest, AnIdentityThatReachesNobodyIsReportedAndStillSent) {
+  core_->Start(now_);
+  AddAuth(1, "ann");
+  Take();
+  core_->OnTime(now_ + 6'000);
+  EXPECT_THAT(Take(), testing::Contains("auth 1 OPERATION_TIMEOUT"));
+  Connected();
+  EXPECT_THAT(Take(), ElementsAre("connected", "auth digest ann"));
+}
+
+TEST_F(SessionCoreTest, ChrootAppliesToEveryKindOfRequest) {
+  SessionCore::Options options;
+  options.chroot = "/r";
+  Make(options);
+  StartConnected();
+  v1::CoordRequest reads;
+  reads.mutable_multi_read()->add_reads()->mutable_get_data()->set_path("/a");
+  core_->Call(1, reads, 0, now_);
+  v1::CoordRequest acl;
+  acl.mutable_write()->mutable_set_acl()->set_path("/b");
+  core_->Call(2, acl, 0, now_);
+  v1::CoordRequest mine;
+  mine.mutable_get_ephemerals()->set_prefix("/");
+  core_->Call(3, mine, 0, now_);
+  AddWatch(4, "/", 14);
+  std::vector<v1::CoordRequest> sent;
+  for (const SessionCore::Action& action : core_->TakeOutput()) {
+    sent.push_back(std::get<SessionCore::Send>(action).message.request());
+  }
+  ASSERT_EQ(sent.size(), 4u);
+  EXPECT_EQ(sent[0].multi_read().reads(0).get_data().path(), "/r/a");
+  EXPECT_EQ(sent[1].write().set_acl().path(), "/r/b");
+  EXPECT_EQ(sent[2].get_ephemerals().prefix(), "/r/");
+  EXPECT_EQ(sent[3].add_watch().path(), "/r");
+  Answer(1);
+  Answer(2);
+  v1::SessionResponse response;
+  response.set_request_id(3);
+  response.mutable_response()->add_children("/r/e");
+  core_->OnMessage(stream_, response, now_);
+  Answer(4);
+  for (const SessionCore::Action& action : core_->TakeOutput()) {
+    auto& done = std::get<SessionCore::Complete>(action);
+    if (done.call != 3) continue;
+    EXPECT_EQ(done.response.children(0), "/e");
+  }
+  Event(v1::NODE_CREATED, "/r/x/y");
+  EXPECT_THAT(Take(), ElementsAre("fire /x/y +14"));
 }
 
 TEST_F(SessionCoreTest, WhatComesFromAnOldStreamIsIgnored) {
