@@ -260,7 +260,8 @@ void Member::OnDisconnect(ConnectionId id, Now now) {
 // --- answers ---
 
 void Member::OnReply(const v1::ForwardReply& reply) {
-  if (Zxid(reply.after_zxid()) > tree_->applied()) {
+  if (Zxid(reply.after_zxid()) > tree_->applied() &&
+      !options_.faults.answer_before_applied) {
     waiting_replies_.emplace(Zxid(reply.after_zxid()), reply);
     return;
   }
@@ -322,7 +323,8 @@ void Member::AnswerConnect(const TicketInfo& info, v1::CoordCode code,
     Send(id, std::move(message));
     return EndStream(id, StreamEnd::kSessionGone);
   }
-  if (connection.last_zxid_seen > tree_->applied().value()) {
+  if (connection.last_zxid_seen > tree_->applied().value() &&
+      !options_.faults.answer_before_applied) {
     return EndStream(id, StreamEnd::kTooNew);
   }
   auto old = by_session_.find(connection.session);
@@ -607,7 +609,9 @@ void Member::UpdateServing(Now now) {
   if (!serving_) return EndAllStreams(StreamEnd::kUnavailable);
   if (sequencer_ == nullptr) {
     sequencer_ = std::make_unique<Sequencer>(
-        Sequencer::Options{self_, options_.tick_ms, options_.prepare}, *tree_,
+        Sequencer::Options{self_, options_.tick_ms, options_.prepare,
+                           options_.faults},
+        *tree_,
         &zab_);
   }
   next_touch_ms_ = now.monotonic_ms;
@@ -646,6 +650,9 @@ void Member::Apply(const zab::Entry& entry, Now now) {
   }
   if (sequencer_ != nullptr) {
     sequencer_->OnApplied(entry.zxid, txn, *result, now);
+  }
+  if (mine != nullptr && options_.faults.answer_before_events) {
+    Answer(std::exchange(ticket, 0), result->response, 0);
   }
   for (WatchNotice& notice : watches_.Trigger(entry.zxid, result->changes)) {
     auto it = connections_.find(notice.connection);

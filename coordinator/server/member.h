@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "coordinator/server/member_faults.h"
 #include "coordinator/server/pending_requests.h"
 #include "coordinator/server/sequencer.h"
 #include "coordinator/server/stream_facts.h"
@@ -56,6 +57,7 @@ struct MemberOptions {
   uint64_t first_session_id = 1;
   // 16 random bytes.
   std::function<std::string()> new_password;
+  MemberFaults faults;
 };
 
 // How a client's stream ends.

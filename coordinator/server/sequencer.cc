@@ -53,6 +53,7 @@ bool Sequencer::Handle(MemberId from, v1::ForwardRequest& request, Now now) {
       RefuseCode(from, request.ticket(), v1::SESSION_EXPIRED);
       return true;
     case SessionTracker::Verdict::kMoved:
+      if (options_.faults.ignore_moved) break;
       RefuseCode(from, request.ticket(), v1::SESSION_MOVED);
       return true;
     case SessionTracker::Verdict::kOk:
@@ -64,6 +65,11 @@ bool Sequencer::Handle(MemberId from, v1::ForwardRequest& request, Now now) {
     v1::ForwardReply reply;
     reply.set_ticket(request.ticket());
     reply.mutable_response();
+    if (options_.faults.sync_without_round) {
+      reply.set_after_zxid(zab_->committed().value());
+      replies_.emplace_back(from, std::move(reply));
+      return true;
+    }
     gathering_.emplace_back(from, std::move(reply));
     return true;
   }
@@ -99,6 +105,12 @@ bool Sequencer::HandlePrepared(MemberId from,
   if (!Propose(std::get<v1::Txn>(prepared))) return false;
   if (request.has_close_session()) {
     tracker_.MarkClosing(SessionId(request.session_id()));
+  }
+  if (request.has_write() && options_.faults.reply_before_commit) {
+    v1::ForwardReply reply;
+    reply.set_ticket(request.ticket());
+    reply.mutable_response();
+    replies_.emplace_back(from, std::move(reply));
   }
   return true;
 }
@@ -148,6 +160,10 @@ void Sequencer::Refuse(MemberId from, uint64_t ticket,
   reply.set_ticket(ticket);
   reply.set_after_zxid(after.value());
   *reply.mutable_response() = std::move(response);
+  if (options_.faults.refuse_without_round) {
+    replies_.emplace_back(from, std::move(reply));
+    return;
+  }
   gathering_.emplace_back(from, std::move(reply));
 }
 
@@ -212,6 +228,9 @@ void Sequencer::OnTime(Now now) {
         preparer_.PrepareCloseSession(origin, session, now.wall_ms);
     v1::Txn* txn = std::get_if<v1::Txn>(&prepared);
     if (txn == nullptr) continue;  // its close is pending already
+    if (options_.faults.leak_ephemerals) {
+      txn->mutable_close_session()->clear_ephemerals();
+    }
     if (Propose(*txn)) {
       ++counters_.expired_sessions;
     } else {

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "coordinator/server/member_faults.h"
 #include "coordinator/tree/prepare.h"
 #include "coordinator/tree/session_tracker.h"
 #include "coordinator/tree/znode_tree.h"
@@ -40,6 +41,7 @@ class Sequencer {
     MemberId self{0};
     int64_t tick_ms = 2'000;  // tickTime: the grain of session expiry
     PrepareOptions prepare;
+    MemberFaults faults;
   };
   struct Counters {
     uint64_t proposed = 0;

@@ -1,0 +1,28 @@
+// Bugs planted into a member on purpose. Only the simulator's tests set them: a
+// checker that does not notice a planted bug would not notice a real one.
+#ifndef SILLOK_COORDINATOR_SERVER_MEMBER_FAULTS_H_
+#define SILLOK_COORDINATOR_SERVER_MEMBER_FAULTS_H_
+
+namespace sillok::coord {
+
+struct MemberFaults {
+  // A sync is answered with what the leader has, without asking a quorum.
+  bool sync_without_round = false;
+  // The leader refuses without a quorum's word that it still leads.
+  bool refuse_without_round = false;
+  // A write is answered when it is proposed.
+  bool reply_before_commit = false;
+  // An expired session leaves its ephemerals behind.
+  bool leak_ephemerals = false;
+  // Requests of a session are taken from the member it has left.
+  bool ignore_moved = false;
+  // The leader's answers are given by a member that has not yet applied what
+  // they rest on.
+  bool answer_before_applied = false;
+  // The answer that shows a change comes before the watch event for it.
+  bool answer_before_events = false;
+};
+
+}  // namespace sillok::coord
+
+#endif  // SILLOK_COORDINATOR_SERVER_MEMBER_FAULTS_H_
