@@ -8,8 +8,9 @@
 namespace sillok::coord {
 namespace {
 
+// What the leader decides.
 bool IsWrite(const v1::CoordRequest& request) {
-  return request.has_write() || request.has_multi();
+  return request.has_write() || request.has_multi() || request.has_reconfig();
 }
 
 bool WantsWatch(const v1::CoordRequest& request) {
@@ -75,6 +76,7 @@ void Member::OnForward(MemberId from, uint32_t epoch, v1::ForwardBatch batch,
 void Member::OnForwardReply(MemberId from, uint32_t epoch,
                             v1::ForwardReplyBatch batch, Now now) {
   if (from != role_.leader || epoch != role_.epoch) return;
+  now_ms_ = now.monotonic_ms;
   for (const v1::ForwardReply& reply : batch.replies()) OnReply(reply);
   std::vector<SessionId> moved;
   for (uint64_t session : batch.moved_sessions()) {
@@ -101,7 +103,8 @@ void Member::OnConnection(ConnectionId id, std::string client_ip, Now now) {
   Connection& connection = connections_[id];
   connection.since_ms = now.monotonic_ms;
   connection.identities = FirstIdentities(client_ip);
-  connection.client_ip = std::move(client_ip);
+  connection.facts.client_ip = std::move(client_ip);
+  newcomers_.emplace_back(now.monotonic_ms, id);
 }
 
 bool Member::WantsRequests(ConnectionId id) const {
@@ -118,6 +121,7 @@ void Member::OnRequest(ConnectionId id, v1::SessionRequest request, Now now) {
   auto it = connections_.find(id);
   if (it == connections_.end()) return;
   Connection& connection = it->second;
+  NoteRequest(connection, request, now);
   if (!serving_) return EndStream(id, StreamEnd::kUnavailable);
   switch (connection.state) {
     case Connection::State::kNew:
@@ -170,7 +174,7 @@ void Member::CreateSession(ConnectionId id, Connection& connection,
 
 void Member::OnOpenRequest(ConnectionId id, Connection& connection,
                            v1::SessionRequest request, Now now) {
-  connection.touched = true;
+  Touch(id, connection);
   v1::ForwardRequest forward;
   TicketInfo info{id, request.request_id(), TicketKind::kRequest};
   switch (request.kind_case()) {
@@ -188,6 +192,7 @@ void Member::OnOpenRequest(ConnectionId id, Connection& connection,
     case v1::SessionRequest::kRequest:
       if (IsWrite(request.request())) {
         *forward.mutable_write() = std::move(*request.mutable_request());
+        *forward.mutable_identities() = connection.identities;
         break;
       }
       if (request.request().has_sync()) {
@@ -196,8 +201,16 @@ void Member::OnOpenRequest(ConnectionId id, Connection& connection,
       }
       [[fallthrough]];
     case v1::SessionRequest::kSetWatches:
-      connection.pending.AddLocal(std::move(request));
-      return Flush(id, connection);
+      if (!connection.pending.empty()) {
+        return connection.pending.AddLocal(std::move(request),
+                                           now.monotonic_ms);
+      }
+      scratch_.clear();
+      Execute(id, request, now.monotonic_ms, &scratch_);
+      for (v1::SessionResponse& message : scratch_) {
+        Send(id, std::move(message));
+      }
+      return;
     case v1::SessionRequest::kConnect:
     case v1::SessionRequest::KIND_NOT_SET:
       return EndStream(id, StreamEnd::kBadRequest);
@@ -224,6 +237,7 @@ void Member::Submit(ConnectionId id, TicketInfo info,
   if (ticket == 0) ticket = next_ticket_++;
   request.set_ticket(ticket);
   info.bytes = request.ByteSizeLong();
+  info.since_ms = now.monotonic_ms;
   ticket_bytes_ += info.bytes;
   tickets_.emplace(ticket, info);
   connections_.at(id).pending.AddForwarded(ticket);
@@ -285,6 +299,7 @@ void Member::Answer(Ticket ticket, const v1::CoordResponse& response,
   TicketInfo info = it->second;
   DropTicket(it);
   Connection& connection = connections_.at(info.connection);
+  NoteLatency(connection, info.since_ms);
   if (info.kind == TicketKind::kCreateSession ||
       info.kind == TicketKind::kAttach) {
     return AnswerConnect(info, response.code(), timeout_ms);
@@ -333,7 +348,8 @@ void Member::AnswerConnect(const TicketInfo& info, v1::CoordCode code,
   }
   by_session_[connection.session] = id;
   connection.state = Connection::State::kOpen;
-  connection.touched = true;
+  connection.facts.timeout_ms = timeout_ms;
+  Touch(id, connection);
   connect->set_code(v1::OK);
   connect->set_session_id(connection.session.value());
   connect->set_password(std::exchange(connection.password, {}));
@@ -342,39 +358,66 @@ void Member::AnswerConnect(const TicketInfo& info, v1::CoordCode code,
   Send(id, std::move(message));
 }
 
-std::vector<v1::SessionResponse> Member::Execute(
-    ConnectionId id, const v1::SessionRequest& request) {
-  std::vector<v1::SessionResponse> messages;
+Requester Member::RequesterOf(const Connection& connection) const {
+  return {connection.session, &connection.identities,
+          options_.prepare.skip_acl};
+}
+
+void Member::Execute(ConnectionId id, const v1::SessionRequest& request,
+                     int64_t since_ms, PendingRequests::Messages* messages) {
+  Connection& connection = connections_.at(id);
+  NoteLatency(connection, since_ms);
+  const size_t before = messages->size();
   if (request.has_set_watches()) {
     for (v1::WatchEvent& event :
-         watches_.SetWatches(id, request.set_watches(), *tree_)) {
-      *messages.emplace_back().mutable_event() = std::move(event);
+         watches_.SetWatches(id, request.set_watches(), *tree_,
+                             RequesterOf(connection))) {
+      *messages->emplace_back().mutable_event() = std::move(event);
     }
-    messages.emplace_back().mutable_set_watches();
+    messages->emplace_back().mutable_set_watches();
   } else {
-    v1::CoordResponse response = tree_->Read(request.request());
-    if (WantsWatch(request.request())) {
-      watches_.AddForRead(id, request.request(), response.code());
-    }
-    *messages.emplace_back().mutable_response() = std::move(response);
+    Read(id, connection, request.request(),
+         messages->emplace_back().mutable_response());
   }
-  messages.back().set_request_id(request.request_id());
-  for (v1::SessionResponse& message : messages) {
-    message.set_zxid(tree_->applied().value());
+  messages->back().set_request_id(request.request_id());
+  for (size_t i = before; i < messages->size(); ++i) {
+    (*messages)[i].set_zxid(tree_->applied().value());
   }
-  return messages;
+}
+
+void Member::Read(ConnectionId id, const Connection& connection,
+                  const v1::CoordRequest& request,
+                  v1::CoordResponse* response) {
+  switch (request.op_case()) {
+    case v1::CoordRequest::kAddWatch:
+      return response->set_code(watches_.AddWatch(id, request.add_watch()));
+    case v1::CoordRequest::kRemoveWatches:
+      return response->set_code(
+          watches_.Remove(id, request.remove_watches()));
+    case v1::CoordRequest::kWhoAmI:
+      *response->mutable_identities() =
+          DescribeIdentities(connection.identities);
+      return;
+    default:
+      tree_->Read(request, RequesterOf(connection), response);
+      watches_.AddForRead(id, request, response->code());
+  }
 }
 
 void Member::Flush(ConnectionId id, Connection& connection) {
   scratch_.clear();
   connection.pending.Flush(
-      [&](const v1::SessionRequest& request) { return Execute(id, request); },
+      [&](const v1::SessionRequest& request, int64_t since_ms,
+          PendingRequests::Messages* messages) {
+        Execute(id, request, since_ms, messages);
+      },
       &scratch_);
   for (v1::SessionResponse& message : scratch_) Send(id, std::move(message));
 }
 
 void Member::Send(ConnectionId id, v1::SessionResponse message) {
   if (message.zxid() == 0) message.set_zxid(tree_->applied().value());
+  NoteAnswer(connections_.at(id), message);
   client_actions_.push_back({id, std::move(message)});
 }
 
@@ -440,23 +483,32 @@ void Member::Tick(Now now) {
 }
 
 void Member::DropIdlers(Now now) {
-  std::vector<ConnectionId> idlers;
-  for (const auto& [id, connection] : connections_) {
-    if (connection.state != Connection::State::kOpen &&
-        now.monotonic_ms - connection.since_ms >=
-            options_.max_session_timeout_ms) {
-      idlers.push_back(id);
+  while (!newcomers_.empty() &&
+         now.monotonic_ms - newcomers_.front().first >=
+             options_.max_session_timeout_ms) {
+    const ConnectionId id = newcomers_.front().second;
+    newcomers_.pop_front();
+    const auto it = connections_.find(id);
+    if (it != connections_.end() &&
+        it->second.state != Connection::State::kOpen) {
+      EndStream(id, StreamEnd::kUnavailable);
     }
   }
-  for (ConnectionId id : idlers) EndStream(id, StreamEnd::kUnavailable);
+}
+
+// A sign of life; the leader hears of it with the next report.
+void Member::Touch(ConnectionId id, Connection& connection) {
+  if (std::exchange(connection.touched, true)) return;
+  touched_.push_back(id);
 }
 
 void Member::SendTouches(Now now) {
   std::vector<SessionId> touched;
-  for (auto& [id, connection] : connections_) {
-    if (connection.state != Connection::State::kOpen) continue;
-    if (!std::exchange(connection.touched, false)) continue;
-    touched.push_back(connection.session);
+  for (const ConnectionId id : std::exchange(touched_, {})) {
+    const auto it = connections_.find(id);
+    if (it == connections_.end()) continue;
+    it->second.touched = false;
+    touched.push_back(it->second.session);
   }
   if (touched.empty()) return;
   if (role_.role == zab::Role::kLeading) {
@@ -509,6 +561,7 @@ void Member::Resign(Now now) {
 // --- what ZAB says ---
 
 MemberOutput Member::TakeOutput(Now now) {
+  now_ms_ = now.monotonic_ms;
   MemberOutput output;
   // What one output causes (a barrier's answer, a term that begins) may make the
   // next one; the bound leaves the rest to the next turn.
@@ -610,9 +663,8 @@ void Member::UpdateServing(Now now) {
   if (sequencer_ == nullptr) {
     sequencer_ = std::make_unique<Sequencer>(
         Sequencer::Options{self_, options_.tick_ms, options_.prepare,
-                           options_.faults},
-        *tree_,
-        &zab_);
+                           options_.reaper, options_.faults},
+        *tree_, &zab_);
   }
   next_touch_ms_ = now.monotonic_ms;
   if (role_.role != zab::Role::kLeading) return;
@@ -640,7 +692,10 @@ void Member::Apply(const zab::Entry& entry, Now now) {
     ConnectionId id = mine->connection;
     connections_.at(id).pending.ExecuteBefore(
         ticket,
-        [&](const v1::SessionRequest& request) { return Execute(id, request); });
+        [&](const v1::SessionRequest& request, int64_t since_ms,
+            PendingRequests::Messages* messages) {
+          Execute(id, request, since_ms, messages);
+        });
   }
   absl::StatusOr<ApplyResult> result = tree_->Apply(entry.zxid, txn);
   if (!result.ok()) {
@@ -654,18 +709,7 @@ void Member::Apply(const zab::Entry& entry, Now now) {
   if (mine != nullptr && options_.faults.answer_before_events) {
     Answer(std::exchange(ticket, 0), result->response, 0);
   }
-  for (WatchNotice& notice : watches_.Trigger(entry.zxid, result->changes)) {
-    auto it = connections_.find(notice.connection);
-    if (it == connections_.end()) continue;
-    v1::SessionResponse message;
-    message.set_zxid(entry.zxid.value());
-    *message.mutable_event() = std::move(notice.event);
-    scratch_.clear();
-    it->second.pending.AddEvent(std::move(message), &scratch_);
-    for (v1::SessionResponse& now_due : scratch_) {
-      Send(notice.connection, std::move(now_due));
-    }
-  }
+  SendEvents(entry.zxid, result->changes);
   if (mine != nullptr) {
     Answer(ticket, result->response,
            txn.has_create_session() ? txn.create_session().timeout_ms() : 0);
@@ -675,6 +719,25 @@ void Member::Apply(const zab::Entry& entry, Now now) {
     DropSessions({*result->session_closed});
   }
   ReleaseReplies();
+}
+
+void Member::SendEvents(Zxid zxid, const std::vector<TreeChange>& changes) {
+  for (WatchNotice& notice : watches_.Trigger(zxid, changes)) {
+    auto it = connections_.find(notice.connection);
+    if (it == connections_.end()) continue;
+    Connection& connection = it->second;
+    if (!IsAllowed(notice.acl, kReadPermission, RequesterOf(connection))) {
+      continue;
+    }
+    v1::SessionResponse message;
+    message.set_zxid(zxid.value());
+    *message.mutable_event() = std::move(notice.event);
+    scratch_.clear();
+    connection.pending.AddEvent(std::move(message), &scratch_);
+    for (v1::SessionResponse& now_due : scratch_) {
+      Send(notice.connection, std::move(now_due));
+    }
+  }
 }
 
 void Member::OnTreeLoaded(std::unique_ptr<ZnodeTree> tree, Now now) {

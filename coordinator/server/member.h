@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -191,10 +192,9 @@ class Member {
     PendingRequests pending;
     bool touched = false;
     int64_t since_ms = 0;
-    std::string client_ip;
     // Who the client is: its address, and what it has proved to be.
     IdentityList identities;
-    StreamFacts facts;  // what changes with every message of it
+    StreamFacts facts;  // its address, its traffic
     // Of the ConnectRequest.
     uint64_t last_zxid_seen = 0;
     std::string password;
@@ -206,12 +206,18 @@ class Member {
     uint64_t request_id = 0;  // the client's
     TicketKind kind = TicketKind::kRequest;
     size_t bytes = 0;
+    int64_t since_ms = 0;
   };
 
   void OnConnect(ConnectionId id, Connection& connection,
                  const v1::ConnectRequest& request, Now now);
   void OnOpenRequest(ConnectionId id, Connection& connection,
                      v1::SessionRequest request, Now now);
+  void NoteRequest(Connection& connection, const v1::SessionRequest& request,
+                   Now now);
+  void NoteAnswer(Connection& connection, const v1::SessionResponse& message);
+  void NoteLatency(Connection& connection, int64_t since_ms);
+  void Touch(ConnectionId id, Connection& connection);
   void OnAuth(ConnectionId id, Connection& connection,
               const v1::SessionRequest& request);
   void Submit(ConnectionId id, TicketInfo info, v1::ForwardRequest request,
@@ -231,8 +237,13 @@ class Member {
               int64_t timeout_ms);
   void AnswerConnect(const TicketInfo& info, v1::CoordCode code,
                      int64_t timeout_ms);
-  std::vector<v1::SessionResponse> Execute(ConnectionId id,
-                                           const v1::SessionRequest& request);
+  // Carries out a request that this member answers by itself.
+  void Execute(ConnectionId id, const v1::SessionRequest& request,
+               int64_t since_ms, PendingRequests::Messages* messages);
+  void Read(ConnectionId id, const Connection& connection,
+            const v1::CoordRequest& request, v1::CoordResponse* response);
+  Requester RequesterOf(const Connection& connection) const;
+  void SendEvents(Zxid zxid, const std::vector<TreeChange>& changes);
   void Flush(ConnectionId id, Connection& connection);
   void SendTouches(Now now);
   // Ends streams that never got a session.
@@ -279,7 +290,12 @@ class Member {
   // Answers for which more must be applied first.
   std::multimap<Zxid, v1::ForwardReply> waiting_replies_;
   int64_t next_touch_ms_ = 0;
+  // Connections whose `touched` is set since the last report (or gone since).
+  std::vector<ConnectionId> touched_;
+  // All connections whose time to get a session may not be over, by age.
+  std::deque<std::pair<int64_t, ConnectionId>> newcomers_;
   Traffic traffic_;
+  int64_t now_ms_ = 0;  // of the input at hand
 
   v1::ForwardBatch forward_;  // to the leader, of this turn
   std::map<MemberId, v1::ForwardReplyBatch> reply_batches_;

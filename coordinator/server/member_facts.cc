@@ -4,6 +4,83 @@
 #include "coordinator/server/member.h"
 
 namespace sillok::coord {
+namespace {
+
+const char* WriteName(const v1::WriteOp& op) {
+  switch (op.op_case()) {
+    case v1::WriteOp::kCreate:
+      return "CREA";
+    case v1::WriteOp::kDelete:
+      return "DELE";
+    case v1::WriteOp::kSetData:
+      return "SETD";
+    case v1::WriteOp::kSetAcl:
+      return "SETA";
+    case v1::WriteOp::kCheck:
+      return "CHEC";
+    case v1::WriteOp::OP_NOT_SET:
+      break;
+  }
+  return "NA";
+}
+
+const char* RequestName(const v1::CoordRequest& request) {
+  switch (request.op_case()) {
+    case v1::CoordRequest::kWrite:
+      return WriteName(request.write());
+    case v1::CoordRequest::kMulti:
+      return "MULT";
+    case v1::CoordRequest::kExists:
+      return "EXIS";
+    case v1::CoordRequest::kGetData:
+      return "GETD";
+    case v1::CoordRequest::kGetChildren:
+      return "GETC";
+    case v1::CoordRequest::kSync:
+      return "SYNC";
+    case v1::CoordRequest::kGetAcl:
+      return "GETA";
+    case v1::CoordRequest::kGetEphemerals:
+      return "GETE";
+    case v1::CoordRequest::kCountDescendants:
+      return "GETACN";
+    case v1::CoordRequest::kWhoAmI:
+      return "HOMI";
+    case v1::CoordRequest::kMultiRead:
+      return "MLTR";
+    case v1::CoordRequest::kAddWatch:
+      return "ADDW";
+    case v1::CoordRequest::kRemoveWatches:
+      return request.remove_watches().check_only() ? "CHKW" : "REMW";
+    case v1::CoordRequest::kReconfig:
+      return "RECO";
+    case v1::CoordRequest::OP_NOT_SET:
+      break;
+  }
+  return "NA";
+}
+
+const char* OperationName(const v1::SessionRequest& request) {
+  switch (request.kind_case()) {
+    case v1::SessionRequest::kConnect:
+      return "SESS";
+    case v1::SessionRequest::kPing:
+      return "PING";
+    case v1::SessionRequest::kRequest:
+      return RequestName(request.request());
+    case v1::SessionRequest::kSetWatches:
+      return "SETW";
+    case v1::SessionRequest::kClose:
+      return "CLOS";
+    case v1::SessionRequest::kAuth:
+      return "AUTH";
+    case v1::SessionRequest::KIND_NOT_SET:
+      break;
+  }
+  return "NA";
+}
+
+}  // namespace
 
 void Member::FillStatus(v1::MemberStatusResponse* status) const {
   status->set_member_id(self_.value());
@@ -25,13 +102,36 @@ void Member::FillStatus(v1::MemberStatusResponse* status) const {
   status->set_approximate_data_bytes(tree_->data_bytes());
 }
 
+void Member::NoteRequest(Connection& connection,
+                         const v1::SessionRequest& request, Now now) {
+  now_ms_ = now.monotonic_ms;
+  ++connection.facts.traffic.received;
+  ++traffic_.received;
+  connection.facts.last_operation = OperationName(request);
+  connection.facts.last_request_id = request.request_id();
+}
+
+void Member::NoteAnswer(Connection& connection,
+                        const v1::SessionResponse& message) {
+  ++connection.facts.traffic.sent;
+  ++traffic_.sent;
+  connection.facts.last_zxid = message.zxid();
+  connection.facts.last_answer_ms = now_ms_;
+}
+
+void Member::NoteLatency(Connection& connection, int64_t since_ms) {
+  const int64_t latency_ms = std::max<int64_t>(now_ms_ - since_ms, 0);
+  connection.facts.last_latency_ms = latency_ms;
+  connection.facts.traffic.Answered(latency_ms);
+  traffic_.Answered(latency_ms);
+}
+
 std::vector<StreamFacts> Member::DescribeStreams(Now now) const {
   std::vector<StreamFacts> all;
   all.reserve(connections_.size());
   for (const auto& [id, connection] : connections_) {
     StreamFacts& facts = all.emplace_back(connection.facts);
     facts.id = id;
-    facts.client_ip = connection.client_ip;
     if (connection.state == Connection::State::kOpen) {
       facts.session = connection.session;
     }
@@ -91,7 +191,7 @@ void Member::FillSessions(v1::ListSessionsResponse* response) const {
     const auto here = by_session_.find(id);
     if (here == by_session_.end()) continue;
     session->set_here(true);
-    session->set_client_address(connections_.at(here->second).client_ip);
+    session->set_client_address(connections_.at(here->second).facts.client_ip);
   }
 }
 

@@ -1,6 +1,7 @@
 #include "coordinator/server/pending_requests.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace sillok::coord {
@@ -12,9 +13,11 @@ void PendingRequests::AddForwarded(Ticket ticket) {
   ++undecided_;
 }
 
-void PendingRequests::AddLocal(v1::SessionRequest request) {
+void PendingRequests::AddLocal(v1::SessionRequest request,
+                               int64_t since_ms) {
   Slot slot{Slot::Kind::kLocal};
   slot.request = std::move(request);
+  slot.since_ms = since_ms;
   slots_.push_back(std::move(slot));
 }
 
@@ -35,7 +38,7 @@ void PendingRequests::ExecuteBefore(Ticket ticket, const Execute& execute) {
   for (Slot& slot : slots_) {
     if (slot.kind == Slot::Kind::kForwarded && slot.ticket == ticket) return;
     if (slot.kind != Slot::Kind::kLocal) continue;
-    slot.messages = execute(slot.request);
+    execute(slot.request, slot.since_ms, &slot.messages);
     slot.request.Clear();
     slot.kind = Slot::Kind::kReady;
     ++ready_;
@@ -60,17 +63,14 @@ void PendingRequests::Flush(const Execute& execute, Messages* out) {
   while (!slots_.empty()) {
     Slot& slot = slots_.front();
     if (slot.kind == Slot::Kind::kForwarded) return;
-    Messages messages;
     if (slot.kind == Slot::Kind::kLocal) {
-      messages = execute(slot.request);
+      execute(slot.request, slot.since_ms, out);
     } else {
-      messages = std::move(slot.messages);
+      std::move(slot.messages.begin(), slot.messages.end(),
+                std::back_inserter(*out));
       --ready_;
     }
     slots_.pop_front();
-    for (v1::SessionResponse& message : messages) {
-      out->push_back(std::move(message));
-    }
   }
 }
 

@@ -21,16 +21,18 @@ class PendingRequests {
  public:
   // Names a request that the leader decides; never 0.
   using Ticket = uint64_t;
-  // Carries out a local request (a read, a set_watches) now and gives what the
-  // client is sent: missed events, then the reply.
-  using Execute = std::function<std::vector<v1::SessionResponse>(
-      const v1::SessionRequest&)>;
   using Messages = std::vector<v1::SessionResponse>;
+  // Carries out a local request (a read, a set_watches) now and adds what the
+  // client is sent: missed events, then the reply.
+  // `since_ms` is that of AddLocal.
+  using Execute = std::function<void(const v1::SessionRequest&,
+                                     int64_t since_ms, Messages*)>;
 
   // A request that was sent to the leader.
   void AddForwarded(Ticket ticket);
   // A request this member answers by itself, once what is before it is answered.
-  void AddLocal(v1::SessionRequest request);
+  // If nothing is (empty()), the caller may as well answer it at once.
+  void AddLocal(v1::SessionRequest request, int64_t since_ms);
 
   // The leader's decision about `ticket` is known, and this member shows it.
   // False when there is no such request waiting.
@@ -61,8 +63,9 @@ class PendingRequests {
     enum class Kind { kForwarded, kLocal, kReady };
     Kind kind;
     Ticket ticket = 0;
-    v1::SessionRequest request;        // kLocal
-    std::vector<v1::SessionResponse> messages;  // kReady
+    v1::SessionRequest request;  // kLocal
+    int64_t since_ms = 0;        // kLocal
+    Messages messages;           // kReady
   };
 
   std::deque<Slot> slots_;

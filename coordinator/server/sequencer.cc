@@ -10,12 +10,14 @@ Sequencer::Sequencer(const Options& options, const ZnodeTree& tree,
       tree_(tree),
       zab_(zab),
       preparer_(tree, options.prepare),
-      tracker_(options.tick_ms) {}
+      tracker_(options.tick_ms),
+      reaper_(options.reaper) {}
 
 void Sequencer::StartTerm(Now now) {
   EndTerm();
   in_term_ = true;
   tracker_.Start(tree_.sessions(), now.monotonic_ms);
+  reaper_.Start(now.monotonic_ms);
 }
 
 void Sequencer::EndTerm() {
@@ -91,7 +93,8 @@ Prepared Sequencer::Prepare(MemberId from, const v1::ForwardRequest& request,
   if (request.has_close_session()) {
     return preparer_.PrepareCloseSession(origin, session, now.wall_ms);
   }
-  return preparer_.PrepareWrite(origin, request.write(), now.wall_ms);
+  return preparer_.PrepareWrite(origin, request.write(), now.wall_ms,
+                                &request.identities());
 }
 
 bool Sequencer::HandlePrepared(MemberId from,
@@ -220,6 +223,25 @@ void Sequencer::OnBarrier(const zab::BarrierResult& result) {
 
 void Sequencer::OnTime(Now now) {
   if (!in_term_) return;
+  ExpireSessions(now);
+  Reap(now);
+}
+
+void Sequencer::Reap(Now now) {
+  v1::TxnOrigin origin;
+  origin.set_member_id(options_.self.value());
+  for (const std::string& path :
+       reaper_.Due(tree_, now.monotonic_ms, now.wall_ms)) {
+    Prepared prepared = preparer_.PrepareReap(
+        origin, path, options_.reaper.max_never_used_ms, now.wall_ms);
+    v1::Txn* txn = std::get_if<v1::Txn>(&prepared);
+    if (txn == nullptr) continue;  // something happens to it just now
+    if (!Propose(*txn)) return;    // the next round finds it again
+    ++counters_.reaped;
+  }
+}
+
+void Sequencer::ExpireSessions(Now now) {
   for (SessionId session : tracker_.Expire(now.monotonic_ms)) {
     v1::TxnOrigin origin;
     origin.set_member_id(options_.self.value());

@@ -22,6 +22,7 @@
 #include "base/ids.h"
 #include "coordinator/server/member_faults.h"
 #include "coordinator/tree/prepare.h"
+#include "coordinator/tree/reaper.h"
 #include "coordinator/tree/session_tracker.h"
 #include "coordinator/tree/znode_tree.h"
 #include "coordinator/zab/zab.h"
@@ -41,12 +42,14 @@ class Sequencer {
     MemberId self{0};
     int64_t tick_ms = 2'000;  // tickTime: the grain of session expiry
     PrepareOptions prepare;
+    ReaperOptions reaper;
     MemberFaults faults;
   };
   struct Counters {
     uint64_t proposed = 0;
     uint64_t rejected = 0;
     uint64_t expired_sessions = 0;
+    uint64_t reaped = 0;  // containers and TTL znodes
   };
 
   // Both must outlive this.
@@ -70,7 +73,7 @@ class Sequencer {
   void OnApplied(Zxid zxid, const v1::Txn& txn, const ApplyResult& result,
                  Now now);
   void OnBarrier(const zab::BarrierResult& result);
-  // Expires sessions.
+  // Expires sessions, containers and TTL znodes.
   void OnTime(Now now);
   // After a batch of inputs: proposes what had to wait, and asks the quorum
   // about the answers that are due.
@@ -82,6 +85,7 @@ class Sequencer {
   // Requests that wait for room to be proposed.
   size_t backlog() const { return backlog_.size(); }
   const Counters& counters() const { return counters_; }
+  uint64_t quota_overruns() const { return preparer_.quota_overruns(); }
 
  private:
   struct Waiting {
@@ -98,6 +102,8 @@ class Sequencer {
               Zxid after);
   void RefuseCode(MemberId from, uint64_t ticket, v1::CoordCode code);
   bool Propose(const v1::Txn& txn);
+  void ExpireSessions(Now now);
+  void Reap(Now now);
   Prepared Prepare(MemberId from, const v1::ForwardRequest& request, Now now);
 
   const Options options_;
@@ -105,6 +111,7 @@ class Sequencer {
   zab::Zab* const zab_;
   Preparer preparer_;
   SessionTracker tracker_;
+  Reaper reaper_;
   bool in_term_ = false;
 
   std::deque<Waiting> backlog_;

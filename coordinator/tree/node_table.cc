@@ -104,7 +104,7 @@ void NodeTable::SetBlock(Node& node, std::string_view name,
   // Only now: `name` may lie in the old block.
   std::free(node.block);
   node.block = block;
-  node.name_size = static_cast<uint32_t>(name.size()) & 0x3fffffff;
+  node.name_size = static_cast<uint32_t>(name.size()) & 0xffff;
   node.data_size = static_cast<uint32_t>(data.size());
 }
 

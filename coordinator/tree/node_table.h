@@ -17,8 +17,12 @@ inline constexpr NodeId kNoNode = 0xffffffff;
 
 // 88 bytes. Name and data share one exact-size heap block. What only a parent
 // needs and what only an ephemeral needs lie over each other: an ephemeral
-// never has children.
+// never has children. What few znodes have (a lifetime, a changed ACL) is kept
+// by the tree under the node's number; flags here say so.
 struct Node {
+  // An `acl` that the tree keeps elsewhere.
+  static constexpr uint32_t kAclElsewhere = (1 << 10) - 1;
+
   uint64_t czxid = 0;
   uint64_t mzxid = 0;
   uint64_t pzxid = 0;
@@ -40,9 +44,13 @@ struct Node {
   uint32_t num_children = 0;
   int32_t version = 0;
   uint32_t data_size = 0;
-  uint32_t name_size : 30 = 0;
+  uint32_t name_size : 16 = 0;
+  uint32_t acl : 10 = 0;  // a number of AclTable, or kAclElsewhere
   uint32_t ephemeral : 1 = 0;
   uint32_t dirty : 1 = 0;
+  uint32_t container : 1 = 0;
+  uint32_t has_ttl : 1 = 0;
+  uint32_t null_data : 1 = 0;  // no data, which is not the same as empty data
 
   std::string_view name() const { return {block, name_size}; }
   std::string_view data() const { return {block + name_size, data_size}; }
@@ -54,6 +62,7 @@ static_assert(sizeof(Node) == 88);
 class NodeTable {
  public:
   static constexpr NodeId kRoot = 0;
+  static constexpr size_t kMaxNameBytes = (1 << 16) - 1;
 
   NodeTable();
   ~NodeTable();
@@ -69,7 +78,8 @@ class NodeTable {
 
   // The child with that name; kNoNode when there is none.
   NodeId FindChild(NodeId parent, std::string_view name) const;
-  // Adds a child that is not there yet, and counts it in its parent.
+  // Adds a child that is not there yet, and counts it in its parent. The name
+  // has at most kMaxNameBytes.
   NodeId Add(NodeId parent, std::string_view name, std::string_view data);
   // Removes a node without children (not the root).
   void Remove(NodeId id);

@@ -1,6 +1,5 @@
 #include "coordinator/tree/prepare.h"
 
-#include <limits>
 #include <utility>
 
 #include "coordinator/tree/path.h"
@@ -8,35 +7,6 @@
 
 namespace sillok {
 namespace {
-
-constexpr int32_t kAnyVersion = -1;
-
-bool IsEphemeral(v1::CreateMode mode) {
-  return mode == v1::EPHEMERAL || mode == v1::EPHEMERAL_SEQUENTIAL;
-}
-
-bool IsSequential(v1::CreateMode mode) {
-  return mode == v1::PERSISTENT_SEQUENTIAL || mode == v1::EPHEMERAL_SEQUENTIAL;
-}
-
-// After 2^31 - 1 versions go on from the negative end, and leave out -1, which
-// would match as "any" (ZOOKEEPER-4743).
-int32_t NextVersion(int32_t version) {
-  if (version == std::numeric_limits<int32_t>::max()) {
-    return std::numeric_limits<int32_t>::min();
-  }
-  return version + 1 == kAnyVersion ? 0 : version + 1;
-}
-
-bool VersionMatches(int32_t wanted, int32_t version) {
-  return wanted == kAnyVersion || wanted == version;
-}
-
-// Create and delete look at the parent before they look at the whole path.
-bool HasParent(std::string_view path) {
-  return path.find('/') != std::string_view::npos &&
-         path.find('\0') == std::string_view::npos;
-}
 
 int64_t DataBytes(const v1::WriteOp& op) {
   return static_cast<int64_t>(op.create().data().size() +
@@ -59,6 +29,7 @@ void Preparer::Reset() {
   sessions_.clear();
   ephemerals_.clear();
   pending_.clear();
+  quota_pending_.clear();
   open_.reset();
   node_undo_.clear();
   session_undo_.reset();
@@ -144,6 +115,7 @@ void Preparer::Rollback() {
     SetNode(undo->path, undo->before);
   }
   if (session_undo_) SetSession(session_undo_->id, session_undo_->before);
+  for (const auto& [prefix, use] : open_->quota) Charge(prefix, -use);
   node_undo_.clear();
   session_undo_.reset();
   open_.reset();
@@ -180,8 +152,15 @@ void Preparer::Applied(Zxid zxid) {
         sessions_.erase(it);
       }
     }
+    for (const auto& [prefix, use] : txn.quota) Charge(prefix, -use);
     pending_.pop_front();
   }
+}
+
+void Preparer::Charge(const std::string& prefix, const QuotaUse& more) {
+  const auto it = quota_pending_.try_emplace(prefix).first;
+  it->second += more;
+  if (it->second == QuotaUse{}) quota_pending_.erase(it);
 }
 
 // --- Requests ---
@@ -195,12 +174,17 @@ Rejected Preparer::Reject(v1::CoordCode code) const {
 
 Prepared Preparer::PrepareWrite(const v1::TxnOrigin& origin,
                                 const v1::CoordRequest& request,
-                                int64_t now_ms) {
+                                int64_t now_ms,
+                                const IdentityList* identities) {
+  requester_ = {SessionId(origin.session_id()), identities,
+                options_.skip_acl};
   switch (request.op_case()) {
     case v1::CoordRequest::kWrite:
       return PrepareSingle(NewTxn(origin, now_ms), request.write());
     case v1::CoordRequest::kMulti:
       return PrepareMulti(NewTxn(origin, now_ms), request.multi());
+    case v1::CoordRequest::kReconfig:
+      return Reject(v1::RECONFIG_DISABLED);
     default:
       return Reject(v1::UNIMPLEMENTED);
   }
@@ -214,8 +198,7 @@ Prepared Preparer::PrepareSingle(v1::Txn txn, const v1::WriteOp& op) {
     return Reject(v1::UNIMPLEMENTED);
   }
   Begin();
-  const v1::CoordCode code = DoOp(SessionId(txn.origin().session_id()), op,
-                                  txn.mutable_write()->add_ops());
+  const v1::CoordCode code = DoOp(op, txn.mutable_write()->add_ops());
   if (code == v1::OK) return txn;
   Rollback();
   Rejected rejected = Reject(code);
@@ -224,8 +207,7 @@ Prepared Preparer::PrepareSingle(v1::Txn txn, const v1::WriteOp& op) {
 }
 
 Prepared Preparer::PrepareMulti(v1::Txn txn, const v1::MultiOp& multi) {
-  const SessionId session(txn.origin().session_id());
-  if (multi.ops().empty() && !SessionAlive(session)) {
+  if (multi.ops().empty() && !SessionAlive(requester_.session)) {
     return Reject(v1::SESSION_EXPIRED);
   }
   Begin();
@@ -233,7 +215,7 @@ Prepared Preparer::PrepareMulti(v1::Txn txn, const v1::MultiOp& multi) {
   write->set_multi(true);
   int64_t data_bytes = 0;
   for (int i = 0; i < multi.ops_size(); ++i) {
-    v1::CoordCode code = DoOp(session, multi.ops(i), write->add_ops());
+    v1::CoordCode code = DoOp(multi.ops(i), write->add_ops());
     data_bytes += DataBytes(multi.ops(i));
     if (code == v1::OK && data_bytes > options_.max_data_bytes) {
       code = v1::QUOTA_EXCEEDED;
@@ -247,6 +229,22 @@ Prepared Preparer::PrepareMulti(v1::Txn txn, const v1::MultiOp& multi) {
     }
     return rejected;
   }
+  return txn;
+}
+
+Prepared Preparer::PrepareReap(const v1::TxnOrigin& origin,
+                               const std::string& path,
+                               int64_t max_never_used_ms, int64_t now_ms) {
+  const bool in_use =
+      nodes_.count(path) != 0 && !options_.faults.reap_without_look;
+  if (in_use ||
+      !tree_.IsOverdue(path, now_ms, max_never_used_ms)) {
+    return Reject(v1::NO_NODE);
+  }
+  Begin();
+  RemoveNode(path);
+  v1::Txn txn = NewTxn(origin, now_ms);
+  txn.mutable_write()->add_ops()->mutable_delete_()->set_path(path);
   return txn;
 }
 
@@ -291,112 +289,6 @@ Prepared Preparer::PrepareCloseSession(const v1::TxnOrigin& origin,
   }
   ChangeSession(id, false);
   return txn;
-}
-
-// --- Operations. Each checks in ZooKeeper's order, then changes the layer. ---
-
-v1::CoordCode Preparer::DoOp(SessionId session, const v1::WriteOp& op,
-                             v1::TxnOp* out) {
-  if (op.op_case() == v1::WriteOp::kCreate &&
-      !v1::CreateMode_IsValid(op.create().mode())) {
-    return v1::BAD_ARGUMENTS;
-  }
-  if (!SessionAlive(session)) return v1::SESSION_EXPIRED;
-  switch (op.op_case()) {
-    case v1::WriteOp::kCreate:
-      return DoCreate(session, op.create(), out->mutable_create());
-    case v1::WriteOp::kDelete:
-      return DoDelete(op.delete_(), out->mutable_delete_());
-    case v1::WriteOp::kSetData:
-      return DoSetData(op.set_data(), out->mutable_set_data());
-    case v1::WriteOp::kCheck:
-      return DoCheck(op.check(), out->mutable_check());
-    case v1::WriteOp::OP_NOT_SET:
-      break;
-  }
-  return v1::MARSHALLING_ERROR;
-}
-
-v1::CoordCode Preparer::DoCreate(SessionId session, const v1::CreateOp& op,
-                                 v1::CreateTxnOp* out) {
-  if (!HasParent(op.path())) return v1::BAD_ARGUMENTS;
-  const std::string parent_path(ParentPath(op.path()));
-  std::optional<ZnodeFacts> parent = Find(parent_path);
-  if (!parent) return v1::NO_NODE;
-  std::string path = op.path();
-  if (IsSequential(op.mode())) path += SequenceSuffix(parent->creates);
-  if (static_cast<int64_t>(path.size()) > options_.max_path_bytes ||
-      !IsValidPath(path)) {
-    return v1::BAD_ARGUMENTS;
-  }
-  if (Find(path)) return v1::NODE_EXISTS;
-  if (parent->ephemeral_owner != 0) return v1::NO_CHILDREN_FOR_EPHEMERALS;
-  if (static_cast<int64_t>(op.data().size()) > options_.max_data_bytes) {
-    return v1::QUOTA_EXCEEDED;
-  }
-
-  ++parent->creates;
-  ++parent->num_children;
-  ZnodeFacts node;
-  if (IsEphemeral(op.mode())) node.ephemeral_owner = session.value();
-  Change(parent_path, true, *parent);
-  Change(path, true, node);
-  out->set_path(std::move(path));
-  out->set_data(op.data());
-  out->set_ephemeral_owner(node.ephemeral_owner);
-  out->set_parent_creates(parent->creates);
-  return v1::OK;
-}
-
-v1::CoordCode Preparer::DoDelete(const v1::DeleteOp& op,
-                                 v1::DeleteTxnOp* out) {
-  if (!HasParent(op.path()) || IsReservedPath(op.path())) {
-    return v1::BAD_ARGUMENTS;
-  }
-  const std::optional<ZnodeFacts> node = Find(op.path());
-  if (!node) return v1::NO_NODE;
-  if (!VersionMatches(op.version(), node->version)) return v1::BAD_VERSION;
-  if (node->num_children != 0) return v1::NOT_EMPTY;
-  RemoveNode(op.path());
-  out->set_path(op.path());
-  return v1::OK;
-}
-
-void Preparer::RemoveNode(std::string_view path) {
-  const std::string parent_path(ParentPath(path));
-  ZnodeFacts parent = Find(parent_path).value();
-  --parent.num_children;
-  Change(parent_path, true, parent);
-  Change(path, false, ZnodeFacts{});
-}
-
-v1::CoordCode Preparer::DoSetData(const v1::SetDataOp& op,
-                                  v1::SetDataTxnOp* out) {
-  if (!IsValidPath(op.path())) return v1::BAD_ARGUMENTS;
-  std::optional<ZnodeFacts> node = Find(op.path());
-  if (!node) return v1::NO_NODE;
-  // The ensemble's own; in ZooKeeper an ACL that only lets read says so.
-  if (op.path() == kSystemConfigPath) return v1::NO_AUTH;
-  if (static_cast<int64_t>(op.data().size()) > options_.max_data_bytes) {
-    return v1::QUOTA_EXCEEDED;
-  }
-  if (!VersionMatches(op.version(), node->version)) return v1::BAD_VERSION;
-  node->version = NextVersion(node->version);
-  Change(op.path(), true, *node);
-  out->set_path(op.path());
-  out->set_data(op.data());
-  out->set_version(node->version);
-  return v1::OK;
-}
-
-v1::CoordCode Preparer::DoCheck(const v1::CheckVersionOp& op,
-                                v1::CheckTxnOp* out) {
-  if (!IsValidPath(op.path())) return v1::BAD_ARGUMENTS;
-  const std::optional<ZnodeFacts> node = Find(op.path());
-  if (!node) return v1::NO_NODE;
-  if (!VersionMatches(op.version(), node->version)) return v1::BAD_VERSION;
-  out->set_path(op.path());
-  return v1::OK;
 }
 
 }  // namespace sillok

@@ -15,6 +15,9 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "coordinator/tree/acl.h"
+#include "coordinator/tree/quota.h"
+#include "coordinator/tree/tree_faults.h"
 #include "coordinator/tree/znode_tree.h"
 #include "proto/coordinator.pb.h"
 #include "proto/txn.pb.h"
@@ -33,6 +36,7 @@ struct PrepareOptions {
   bool enforce_quota = false;
   // TTL znodes may be created (extendedTypesEnabled).
   bool ttl_enabled = true;
+  TreeFaults faults;
 };
 
 // A request that changes nothing and is not logged.
@@ -66,9 +70,11 @@ class Preparer {
   // of a term the tree must have applied the whole log.
   void Reset();
 
-  // A WriteOp or MultiOp of a session. Reads are answered UNIMPLEMENTED.
+  // A WriteOp or MultiOp of a session, on behalf of `identities` (null: none).
+  // Reads are answered UNIMPLEMENTED.
   Prepared PrepareWrite(const v1::TxnOrigin& origin,
-                        const v1::CoordRequest& request, int64_t now_ms);
+                        const v1::CoordRequest& request, int64_t now_ms,
+                        const IdentityList* identities = nullptr);
   // `id` must be new; `password` and `timeout_ms` are as they will be kept.
   // Answers RUNTIME_INCONSISTENCY when the id is in use.
   Prepared PrepareCreateSession(const v1::TxnOrigin& origin, SessionId id,
@@ -83,10 +89,18 @@ class Preparer {
   // Drops what was pending up to `zxid`: the tree says it now.
   void Applied(Zxid zxid);
 
+  // The deletion of a container or TTL znode whose time is over. NO_NODE when
+  // there is none such, or when a pending txn touches it: it may have got a child
+  // or new data.
+  Prepared PrepareReap(const v1::TxnOrigin& origin, const std::string& path,
+                       int64_t max_never_used_ms, int64_t now_ms);
+
   // The session exists and no close of it is pending.
   bool SessionAlive(SessionId id) const;
   // Proposed and not applied.
   size_t pending_txns() const { return pending_.size(); }
+  // Writes that went over a soft limit, or over a hard one that is not enforced.
+  uint64_t quota_overruns() const { return quota_overruns_; }
 
  private:
   // A znode as it will be.
@@ -100,6 +114,7 @@ class Preparer {
     Zxid zxid;
     std::vector<std::string> paths;  // it touched
     std::optional<SessionId> session;  // it created or closes
+    std::vector<std::pair<std::string, QuotaUse>> quota;  // it uses
   };
   struct PendingSession {
     bool alive = false;
@@ -126,13 +141,20 @@ class Preparer {
 
   Prepared PrepareSingle(v1::Txn txn, const v1::WriteOp& op);
   Prepared PrepareMulti(v1::Txn txn, const v1::MultiOp& multi);
-  v1::CoordCode DoOp(SessionId session, const v1::WriteOp& op,
-                     v1::TxnOp* out);
-  v1::CoordCode DoCreate(SessionId session, const v1::CreateOp& op,
-                         v1::CreateTxnOp* out);
+  v1::CoordCode DoOp(const v1::WriteOp& op, v1::TxnOp* out);
+  v1::CoordCode CheckMode(const v1::CreateOp& op) const;
+  v1::CoordCode ResolveCreateAcl(const v1::CreateOp& op, AclList* acl) const;
+  v1::CoordCode DoCreate(const v1::CreateOp& op, v1::CreateTxnOp* out);
   v1::CoordCode DoDelete(const v1::DeleteOp& op, v1::DeleteTxnOp* out);
   v1::CoordCode DoSetData(const v1::SetDataOp& op, v1::SetDataTxnOp* out);
+  v1::CoordCode DoSetAcl(const v1::SetAclOp& op, v1::SetAclTxnOp* out);
   v1::CoordCode DoCheck(const v1::CheckVersionOp& op, v1::CheckTxnOp* out);
+  bool Allowed(std::string_view path, const ZnodeFacts& node,
+               uint32_t permission) const;
+  // QUOTA_EXCEEDED when `more` must not be added at `path`; else counts it as
+  // used by the open txn.
+  v1::CoordCode Use(std::string_view path, const QuotaUse& more);
+  void Charge(const std::string& prefix, const QuotaUse& more);
   Rejected Reject(v1::CoordCode code) const;
 
   const ZnodeTree& tree_;
@@ -146,6 +168,11 @@ class Preparer {
   std::vector<NodeUndo> node_undo_;  // of the open one
   std::optional<SessionUndo> session_undo_;
   uint64_t last_number_ = 0;
+  // Who asks for what is being prepared.
+  Requester requester_;
+  // By the path of the quota: what pending txns add to the tree's statistics.
+  std::unordered_map<std::string, QuotaUse> quota_pending_;
+  uint64_t quota_overruns_ = 0;
 };
 
 }  // namespace sillok

@@ -9,7 +9,11 @@ namespace sillok {
 namespace {
 
 constexpr char kFormat = 1;
+// A znode that has more than a plain one.
+constexpr char kFullNodeFormat = 2;
 constexpr size_t kChecksumBytes = 8;
+constexpr uint64_t kContainerFlag = 1;
+constexpr uint64_t kNullDataFlag = 2;
 
 void PutFixed64(uint64_t value, char* out) {
   for (int i = 0; i < 8; ++i) {
@@ -49,6 +53,16 @@ class Reader {
   explicit Reader(std::string_view text) : text_(text) {}
   bool ok() const { return ok_; }
   std::string_view rest() const { return text_; }
+  std::string_view Text() {
+    const uint64_t size = Varint();
+    if (size > text_.size()) {
+      ok_ = false;
+      return {};
+    }
+    const std::string_view text = text_.substr(0, size);
+    text_.remove_prefix(size);
+    return text;
+  }
 
   uint64_t Varint() {
     uint64_t value = 0;
@@ -75,11 +89,11 @@ uint64_t Checksum(std::string_view key, std::string_view body) {
 }
 
 // Room for the checksum, then the format byte.
-std::string BeginRow(size_t expected_bytes) {
+std::string BeginRow(size_t expected_bytes, char format = kFormat) {
   std::string row;
   row.reserve(kChecksumBytes + 1 + expected_bytes);
   row.assign(kChecksumBytes, '\0');
-  row.push_back(kFormat);
+  row.push_back(format);
   return row;
 }
 
@@ -92,9 +106,10 @@ absl::Status Damaged(std::string_view key, const char* what) {
   return absl::DataLossError("row " + DescribeKey(key) + ": " + what);
 }
 
-absl::StatusOr<Reader> OpenRow(std::string_view key, std::string_view value) {
+absl::StatusOr<Reader> OpenRow(std::string_view key, std::string_view value,
+                               char last_format = kFormat) {
   if (absl::Status status = VerifyRow(key, value); !status.ok()) return status;
-  if (value[kChecksumBytes] != kFormat) {
+  if (value[kChecksumBytes] < kFormat || value[kChecksumBytes] > last_format) {
     return Damaged(key, "unknown format (written by a later version?)");
   }
   return Reader(value.substr(kChecksumBytes + 1));
@@ -142,7 +157,9 @@ std::string EncodeMeta(const MetaFields& fields) {
 }
 
 std::string EncodeNode(std::string_view key, const NodeFields& fields) {
-  std::string row = BeginRow(64 + fields.data.size());
+  std::string row =
+      BeginRow(64 + fields.acl.size() + fields.data.size(),
+               fields.plain() ? kFormat : kFullNodeFormat);
   PutVarint(fields.czxid, &row);
   PutVarint(fields.mzxid, &row);
   PutVarint(fields.pzxid, &row);
@@ -152,6 +169,15 @@ std::string EncodeNode(std::string_view key, const NodeFields& fields) {
   PutVarint(ZigZag(fields.creates), &row);
   PutVarint(fields.num_children, &row);
   PutVarint(fields.ephemeral_owner, &row);
+  if (!fields.plain()) {
+    PutVarint((fields.container ? kContainerFlag : 0) |
+                  (fields.null_data ? kNullDataFlag : 0),
+              &row);
+    PutVarint(ZigZag(fields.ttl_ms), &row);
+    PutVarint(ZigZag(fields.aversion), &row);
+    PutVarint(fields.acl.size(), &row);
+    row.append(fields.acl);
+  }
   row.append(fields.data);
   FinishRow(key, &row);
   return row;
@@ -180,7 +206,7 @@ absl::StatusOr<MetaFields> DecodeMeta(std::string_view value) {
 
 absl::StatusOr<NodeFields> DecodeNode(std::string_view key,
                                       std::string_view value) {
-  absl::StatusOr<Reader> reader = OpenRow(key, value);
+  absl::StatusOr<Reader> reader = OpenRow(key, value, kFullNodeFormat);
   if (!reader.ok()) return reader.status();
   NodeFields fields;
   fields.czxid = reader->Varint();
@@ -192,6 +218,17 @@ absl::StatusOr<NodeFields> DecodeNode(std::string_view key,
   fields.creates = reader->Signed();
   fields.num_children = reader->Varint();
   fields.ephemeral_owner = reader->Varint();
+  if (value[kChecksumBytes] == kFullNodeFormat) {
+    const uint64_t flags = reader->Varint();
+    fields.container = (flags & kContainerFlag) != 0;
+    fields.null_data = (flags & kNullDataFlag) != 0;
+    fields.ttl_ms = reader->Signed();
+    fields.aversion = static_cast<int32_t>(reader->Signed());
+    fields.acl = reader->Text();
+    if (flags > (kContainerFlag | kNullDataFlag)) {
+      return Damaged(key, "unknown flags (written by a later version?)");
+    }
+  }
   if (!reader->ok()) return Damaged(key, "too short");
   fields.data = reader->rest();
   return fields;
@@ -244,8 +281,17 @@ uint64_t NodeDigest(std::string_view path, const NodeFields& fields) {
       fields.ephemeral_owner,
       fields.data.size(),
   };
-  return XXH3_64bits_withSeed(words, sizeof(words),
-                              XXH3_64bits(path.data(), path.size()));
+  const uint64_t digest = XXH3_64bits_withSeed(
+      words, sizeof(words), XXH3_64bits(path.data(), path.size()));
+  if (fields.plain()) return digest;
+  const uint64_t more[] = {
+      static_cast<uint64_t>(fields.container),
+      static_cast<uint64_t>(fields.null_data),
+      static_cast<uint64_t>(fields.ttl_ms),
+      static_cast<uint64_t>(fields.aversion),
+      XXH3_64bits(fields.acl.data(), fields.acl.size()),
+  };
+  return XXH3_64bits_withSeed(more, sizeof(more), digest);
 }
 
 uint64_t SessionDigest(SessionId id, const SessionFields& fields) {

@@ -29,7 +29,18 @@ struct NodeFields {
   int64_t creates = 0;
   uint64_t num_children = 0;
   uint64_t ephemeral_owner = 0;
+  // What most znodes do not have.
+  bool container = false;
+  bool null_data = false;
+  int64_t ttl_ms = 0;       // 0 = none
+  int32_t aversion = 0;
+  std::string_view acl;     // EncodeAcl; empty = everybody everything
   std::string_view data;
+
+  bool plain() const {
+    return !container && !null_data && ttl_ms == 0 && aversion == 0 &&
+           acl.empty();
+  }
 };
 
 struct SessionFields {
@@ -66,7 +77,7 @@ absl::Status VerifyRow(std::string_view key, std::string_view value);
 std::string DescribeKey(std::string_view key);
 
 // What one znode or session adds to the tree's digest (data is represented by
-// mzxid and its size).
+// mzxid and its size). A plain znode adds what it did before there were others.
 uint64_t NodeDigest(std::string_view path, const NodeFields& fields);
 uint64_t SessionDigest(SessionId id, const SessionFields& fields);
 

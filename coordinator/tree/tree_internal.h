@@ -1,4 +1,4 @@
-// What the two files of ZnodeTree share. Internal to coordinator/tree.
+// What the files of ZnodeTree share. Internal to coordinator/tree.
 #ifndef SILLOK_COORDINATOR_TREE_TREE_INTERNAL_H_
 #define SILLOK_COORDINATOR_TREE_TREE_INTERNAL_H_
 
@@ -10,21 +10,6 @@
 #include "coordinator/tree/znode_tree.h"
 
 namespace sillok {
-
-inline NodeFields FieldsOf(const Node& node) {
-  NodeFields fields;
-  fields.czxid = node.czxid;
-  fields.mzxid = node.mzxid;
-  fields.pzxid = node.pzxid;
-  fields.ctime_ms = node.ctime_ms;
-  fields.mtime_ms = node.mtime_ms;
-  fields.version = node.version;
-  fields.creates = node.ephemeral ? 0 : node.creates;
-  fields.num_children = node.num_children;
-  fields.ephemeral_owner = node.ephemeral ? node.owner : 0;
-  fields.data = node.data();
-  return fields;
-}
 
 // Between Clear and FinishLoad.
 struct ZnodeTree::LoadState {

@@ -1,5 +1,4 @@
-// The persistent side of ZnodeTree: rows out, rows in, and the check of the
-// whole.
+// The persistent side of ZnodeTree: rows out, rows in.
 #include <memory>
 #include <string>
 #include <utility>
@@ -13,6 +12,28 @@
 #include "fmt/core.h"
 
 namespace sillok {
+
+NodeFields ZnodeTree::FieldsOf(NodeId id) const {
+  const Node& node = nodes_[id];
+  NodeFields fields;
+  fields.czxid = node.czxid;
+  fields.mzxid = node.mzxid;
+  fields.pzxid = node.pzxid;
+  fields.ctime_ms = node.ctime_ms;
+  fields.mtime_ms = node.mtime_ms;
+  fields.version = node.version;
+  fields.creates = node.ephemeral ? 0 : node.creates;
+  fields.num_children = node.num_children;
+  fields.ephemeral_owner = node.ephemeral ? node.owner : 0;
+  fields.container = node.container;
+  fields.null_data = node.null_data;
+  if (node.has_ttl) fields.ttl_ms = timed_.at(id).ttl_ms;
+  fields.aversion = AversionOf(id);
+  fields.acl = acls_.bytes(AclIdOf(id));
+  fields.data = node.data();
+  return fields;
+}
+
 namespace {
 
 absl::Status Damaged(std::string_view key, const char* what) {
@@ -45,7 +66,7 @@ TreeRows ZnodeTree::TakeRows() {
     if (!nodes_[id].dirty) continue;
     nodes_[id].dirty = 0;
     std::string key = NodeKey(PathOf(id));
-    std::string value = EncodeNode(key, FieldsOf(nodes_[id]));
+    std::string value = EncodeNode(key, FieldsOf(id));
     Add({std::move(key), std::move(value)}, &rows);
   }
   for (const SessionId id : dirty_sessions_) {
@@ -69,6 +90,11 @@ TreeRows ZnodeTree::TakeRows() {
 void ZnodeTree::Clear() {
   nodes_.Clear();
   sessions_.Clear();
+  acls_.Clear();
+  changed_acls_.clear();
+  timed_.clear();
+  timed_list_.clear();
+  quotas_.clear();
   ephemerals_.clear();
   ephemeral_count_ = 0;
   data_bytes_ = 0;
@@ -116,6 +142,9 @@ absl::Status ZnodeTree::LoadNode(std::string_view key,
     if (name.empty() || nodes_.FindChild(parent, name) != kNoNode) {
       return Damaged(key, "is there twice");
     }
+    if (name.size() > NodeTable::kMaxNameBytes) {
+      return Damaged(key, "has too long a name");
+    }
     id = nodes_.Add(parent, name, fields.data);
   }
   Node& node = nodes_[id];
@@ -125,8 +154,19 @@ absl::Status ZnodeTree::LoadNode(std::string_view key,
   node.ctime_ms = fields.ctime_ms;
   node.mtime_ms = fields.mtime_ms;
   node.version = fields.version;
+  node.null_data = fields.null_data && !faults_.null_data_reloads_as_empty;
+  const std::optional<AclTable::Id> acl = acls_.Acquire(fields.acl);
+  if (!acl) return Damaged(key, "has an ACL that cannot be read");
+  PutAcl(id, *acl, fields.aversion);
+  const bool timed = fields.container || fields.ttl_ms != 0;
+  if (timed) {
+    if (id == NodeTable::kRoot || (fields.container && fields.ttl_ms != 0)) {
+      return Damaged(key, "has a lifetime it cannot have");
+    }
+    AddTimed(id, fields.ttl_ms);
+  }
   if (fields.ephemeral_owner != 0) {
-    if (id == NodeTable::kRoot || fields.num_children != 0) {
+    if (id == NodeTable::kRoot || fields.num_children != 0 || timed) {
       return Damaged(key, "is an ephemeral that cannot be one");
     }
     AddEphemeral(id, fields.ephemeral_owner);
@@ -163,6 +203,8 @@ absl::Status ZnodeTree::FinishLoad(Zxid applied) {
   RETURN_IF_ERROR(CheckLoaded(applied));
   applied_ = applied;
   load_.reset();
+  FindQuotas();
+  if (Lookup(kSystemConfigPath) != kNoNode) ProtectConfig();
   return absl::OkStatus();
 }
 
@@ -203,65 +245,6 @@ absl::Status ZnodeTree::CheckLoaded(Zxid applied) const {
                       PathOf(list.front()), owner));
     }
   }
-  return absl::OkStatus();
-}
-
-absl::Status ZnodeTree::CheckInvariants() const {
-  struct Visit {
-    NodeId id;
-    std::string path;
-  };
-  std::vector<Visit> todo{{NodeTable::kRoot, std::string(kRootPath)}};
-  size_t seen = 0, ephemerals = 0;
-  int64_t bytes = 0;
-  uint64_t digest = 0;
-  while (!todo.empty()) {
-    const Visit visit = std::move(todo.back());
-    todo.pop_back();
-    const Node& node = nodes_[visit.id];
-    ++seen;
-    bytes += node.name_size + int64_t{node.data_size};
-    digest += NodeDigest(visit.path, FieldsOf(node));
-    if (Lookup(visit.path) != visit.id) {
-      return Broken(visit.path + " is not found by its path");
-    }
-    if (PathOf(visit.id) != visit.path) {
-      return Broken(visit.path + " has another path");
-    }
-    if (node.ephemeral) {
-      ++ephemerals;
-      if (node.num_children != 0) {
-        return Broken("ephemeral " + visit.path + " has children");
-      }
-      if (!sessions_.Contains(SessionId(node.owner))) {
-        return Broken(visit.path + " belongs to no live session");
-      }
-      const auto list = ephemerals_.find(node.owner);
-      if (list == ephemerals_.end() ||
-          node.owner_index >= list->second.size() ||
-          list->second[node.owner_index] != visit.id) {
-        return Broken(visit.path + " is not in its owner's list");
-      }
-      continue;
-    }
-    uint32_t children = 0;
-    const std::string prefix = visit.path == kRootPath ? "/" : visit.path + "/";
-    for (NodeId child = node.first_child; child != kNoNode;
-         child = nodes_[child].next) {
-      ++children;
-      todo.push_back({child, prefix + std::string(nodes_[child].name())});
-    }
-    if (children != node.num_children) {
-      return Broken(visit.path + " miscounts its children");
-    }
-  }
-  if (seen != nodes_.size()) return Broken("nodes that hang nowhere");
-  if (ephemerals != ephemeral_count_) return Broken("ephemerals miscounted");
-  if (bytes != data_bytes_) return Broken("data bytes miscounted");
-  for (const auto& [id, session] : sessions_.all()) {
-    digest += SessionDigest(id, {session.password, session.timeout_ms});
-  }
-  if (digest != digest_) return Broken("digest is not that of the nodes");
   return absl::OkStatus();
 }
 

@@ -1,18 +1,15 @@
 #include "coordinator/tree/watch_table.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
+
+#include "coordinator/tree/path.h"
 
 namespace sillok {
 namespace {
 
-constexpr unsigned kDataBit = 1;
-constexpr unsigned kChildrenBit = 2;
-
-void Erase(std::vector<ConnectionId>* list, ConnectionId connection) {
-  *std::find(list->begin(), list->end(), connection) = list->back();
-  list->pop_back();
-}
+using Kind = WatchTable::Kind;
 
 v1::WatchEvent MakeEvent(Zxid zxid, const std::string& path,
                          v1::WatchEventType type) {
@@ -25,16 +22,20 @@ v1::WatchEvent MakeEvent(Zxid zxid, const std::string& path,
 
 }  // namespace
 
+// --- Setting and taking away ---
+
 void WatchTable::Add(ConnectionId connection, std::string_view path,
                      Kind kind) {
-  Entry& entry = *by_path_.try_emplace(std::string(path)).first;
-  const unsigned bit = kind == Kind::kData ? kDataBit : kChildrenBit;
-  unsigned& armed = armed_[connection][&entry];
-  if (armed & bit) return;
-  armed |= bit;
-  (kind == Kind::kData ? entry.second.data : entry.second.children)
-      .push_back(connection);
+  auto it = by_path_.find(path);
+  if (it == by_path_.end()) {
+    it = by_path_.try_emplace(std::string(path)).first;
+  }
+  Kinds& armed = armed_[connection][&*it];
+  if (armed & Bit(kind)) return;
+  armed |= Bit(kind);
+  List(*it, kind).push_back(connection);
   ++size_;
+  if (kind == Kind::kRecursive) ++recursive_;
 }
 
 void WatchTable::AddForRead(ConnectionId connection,
@@ -62,6 +63,99 @@ void WatchTable::AddForRead(ConnectionId connection,
   }
 }
 
+v1::CoordCode WatchTable::AddWatch(ConnectionId connection,
+                                   const v1::AddWatchOp& op) {
+  switch (op.mode()) {
+    case v1::PERSISTENT_WATCH:
+      Add(connection, op.path(), Kind::kPersistent);
+      return v1::OK;
+    case v1::PERSISTENT_RECURSIVE_WATCH:
+      Add(connection, op.path(), Kind::kRecursive);
+      return v1::OK;
+    default:
+      return v1::BAD_ARGUMENTS;
+  }
+}
+
+v1::CoordCode WatchTable::Remove(ConnectionId connection,
+                                 const v1::RemoveWatchesOp& op) {
+  Kinds kinds = 0;
+  switch (op.type()) {
+    case v1::CHILDREN_WATCHER:
+      kinds = Bit(Kind::kChildren);
+      break;
+    case v1::DATA_WATCHER:
+      kinds = Bit(Kind::kData);
+      break;
+    case v1::PERSISTENT_WATCHER:
+      kinds = Bit(Kind::kPersistent);
+      break;
+    case v1::PERSISTENT_RECURSIVE_WATCHER:
+      kinds = Bit(Kind::kRecursive);
+      break;
+    case v1::ANY_WATCHER:
+      kinds = (1u << kKinds) - 1;
+      break;
+    default:
+      return v1::BAD_ARGUMENTS;
+  }
+  const auto it = by_path_.find(op.path());
+  const auto armed = armed_.find(connection);
+  if (it == by_path_.end() || armed == armed_.end()) return v1::NO_WATCHER;
+  const auto mine = armed->second.find(&*it);
+  if (mine == armed->second.end() || (mine->second & kinds) == 0) {
+    return v1::NO_WATCHER;
+  }
+  if (op.check_only()) return v1::OK;
+  EraseFromLists(connection, &*it, Unlink(connection, &*it, kinds));
+  EraseIfUnused(it);
+  return v1::OK;
+}
+
+WatchTable::Kinds WatchTable::Unlink(ConnectionId connection, Entry* entry,
+                                     Kinds kinds) {
+  const auto it = armed_.find(connection);
+  const auto armed = it->second.find(entry);
+  const Kinds had = armed->second & kinds;
+  armed->second &= ~kinds;
+  if (armed->second == 0) {
+    it->second.erase(armed);
+    if (it->second.empty()) armed_.erase(it);
+  }
+  return had;
+}
+
+void WatchTable::EraseFromLists(ConnectionId connection, Entry* entry,
+                                Kinds kinds) {
+  for (size_t i = 0; i < kKinds; ++i) {
+    const Kind kind = static_cast<Kind>(i);
+    if ((kinds & Bit(kind)) == 0) continue;
+    std::vector<ConnectionId>& list = List(*entry, kind);
+    *std::find(list.begin(), list.end(), connection) = list.back();
+    list.pop_back();
+    --size_;
+    if (kind == Kind::kRecursive) --recursive_;
+  }
+}
+
+void WatchTable::EraseIfUnused(ByPath::iterator it) {
+  for (const std::vector<ConnectionId>& list : it->second) {
+    if (!list.empty()) return;
+  }
+  by_path_.erase(it);
+}
+
+void WatchTable::RemoveConnection(ConnectionId connection) {
+  const auto node = armed_.extract(connection);
+  if (node.empty()) return;
+  for (const auto& [entry, kinds] : node.mapped()) {
+    EraseFromLists(connection, entry, kinds);
+    EraseIfUnused(by_path_.find(entry->first));
+  }
+}
+
+// --- Firing ---
+
 std::vector<WatchNotice> WatchTable::Trigger(
     Zxid zxid, const std::vector<TreeChange>& changes) {
   std::vector<WatchNotice> notices;
@@ -70,13 +164,13 @@ std::vector<WatchNotice> WatchTable::Trigger(
     switch (change.type) {
       case v1::NODE_CREATED:
       case v1::NODE_DATA_CHANGED:
-        Fire(zxid, change, true, false, &notices);
+        Fire(zxid, change, Bit(Kind::kData), &notices);
         break;
       case v1::NODE_DELETED:
-        Fire(zxid, change, true, true, &notices);
+        Fire(zxid, change, Bit(Kind::kData) | Bit(Kind::kChildren), &notices);
         break;
       case v1::NODE_CHILDREN_CHANGED:
-        Fire(zxid, change, false, true, &notices);
+        Fire(zxid, change, Bit(Kind::kChildren), &notices);
         break;
       default:
         break;
@@ -85,51 +179,65 @@ std::vector<WatchNotice> WatchTable::Trigger(
   return notices;
 }
 
-void WatchTable::Fire(Zxid zxid, const TreeChange& change, bool data,
-                      bool children, std::vector<WatchNotice>* out) {
+void WatchTable::Fire(Zxid zxid, const TreeChange& change, Kinds one_time,
+                      std::vector<WatchNotice>* out) {
+  fired_.clear();
   const auto it = by_path_.find(change.path);
-  if (it == by_path_.end()) return;
-  std::vector<ConnectionId> fired;
-  if (data) fired.swap(it->second.data);
-  size_ -= fired.size();
-  if (children) {
-    std::vector<ConnectionId> watchers;
-    watchers.swap(it->second.children);
-    size_ -= watchers.size();
-    fired.insert(fired.end(), watchers.begin(), watchers.end());
-    // With both kinds on a deleted node there is one event.
-    std::sort(fired.begin(), fired.end());
-    fired.erase(std::unique(fired.begin(), fired.end()), fired.end());
+  if (it != by_path_.end()) {
+    const auto& persistent = List(*it, Kind::kPersistent);
+    fired_.assign(persistent.begin(), persistent.end());
+    TakeOneTime(it, one_time);
   }
-  for (const ConnectionId connection : fired) {
-    out->push_back({connection, MakeEvent(zxid, change.path, change.type)});
-    Unlink(connection, &*it,
-           (data ? kDataBit : 0) | (children ? kChildrenBit : 0));
+  if (recursive_ > 0 && (change.type != v1::NODE_CHILDREN_CHANGED ||
+                         faults_.recursive_hears_children)) {
+    CollectRecursive(change.path);
+  }
+  if (fired_.empty()) return;
+  // A connection with several watches that fire has one event.
+  std::sort(fired_.begin(), fired_.end());
+  if (!faults_.recursive_fires_twice) {
+    fired_.erase(std::unique(fired_.begin(), fired_.end()), fired_.end());
+  }
+  for (const ConnectionId connection : fired_) {
+    out->push_back({connection, MakeEvent(zxid, change.path, change.type),
+                    change.acl});
+  }
+}
+
+void WatchTable::TakeOneTime(ByPath::iterator it, Kinds kinds) {
+  for (const Kind kind : {Kind::kData, Kind::kChildren}) {
+    if ((kinds & Bit(kind)) == 0) continue;
+    const std::vector<ConnectionId> taken = std::move(List(*it, kind));
+    List(*it, kind).clear();
+    size_ -= taken.size();
+    for (const ConnectionId connection : taken) {
+      Unlink(connection, &*it, Bit(kind));
+      fired_.push_back(connection);
+    }
   }
   EraseIfUnused(it);
 }
 
-void WatchTable::Unlink(ConnectionId connection, Entry* entry,
-                        unsigned kinds) {
-  const auto it = armed_.find(connection);
-  const auto armed = it->second.find(entry);
-  armed->second &= ~kinds;
-  if (armed->second != 0) return;
-  it->second.erase(armed);
-  if (it->second.empty()) armed_.erase(it);
-}
-
-void WatchTable::EraseIfUnused(ByPath::iterator it) {
-  if (it->second.data.empty() && it->second.children.empty()) {
-    by_path_.erase(it);
+void WatchTable::CollectRecursive(std::string_view path) {
+  while (true) {
+    const auto it = by_path_.find(path);
+    if (it != by_path_.end()) {
+      const auto& list = List(*it, Kind::kRecursive);
+      fired_.insert(fired_.end(), list.begin(), list.end());
+    }
+    if (path == kRootPath) return;
+    path = ParentPath(path);
   }
 }
 
+// --- After a reconnect ---
+
 std::vector<v1::WatchEvent> WatchTable::SetWatches(
     ConnectionId connection, const v1::SetWatchesRequest& request,
-    const ZnodeTree& tree) {
+    const ZnodeTree& tree, const Requester& requester) {
   std::vector<v1::WatchEvent> missed;
   const auto miss = [&](const std::string& path, v1::WatchEventType type) {
+    if (!IsAllowed(tree.AclOf(path), kReadPermission, requester)) return;
     missed.push_back(MakeEvent(tree.applied(), path, type));
   };
   const uint64_t seen = request.last_zxid_seen();
@@ -159,8 +267,16 @@ std::vector<v1::WatchEvent> WatchTable::SetWatches(
       Add(connection, path, Kind::kChildren);
     }
   }
+  for (const std::string& path : request.persistent()) {
+    Add(connection, path, Kind::kPersistent);
+  }
+  for (const std::string& path : request.persistent_recursive()) {
+    Add(connection, path, Kind::kRecursive);
+  }
   return missed;
 }
+
+// --- For operators ---
 
 std::map<std::string, std::vector<ConnectionId>> WatchTable::WatchersByPath()
     const {
@@ -175,23 +291,12 @@ std::map<std::string, std::vector<ConnectionId>> WatchTable::WatchersByPath()
 
 size_t WatchTable::size_of(ConnectionId connection) const {
   const auto it = armed_.find(connection);
-  return it == armed_.end() ? 0 : it->second.size();
-}
-
-void WatchTable::RemoveConnection(ConnectionId connection) {
-  const auto node = armed_.extract(connection);
-  if (node.empty()) return;
-  for (const auto& [entry, kinds] : node.mapped()) {
-    if (kinds & kDataBit) {
-      Erase(&entry->second.data, connection);
-      --size_;
-    }
-    if (kinds & kChildrenBit) {
-      Erase(&entry->second.children, connection);
-      --size_;
-    }
-    EraseIfUnused(by_path_.find(entry->first));
+  if (it == armed_.end()) return 0;
+  size_t count = 0;
+  for (const auto& [entry, kinds] : it->second) {
+    count += std::popcount(kinds);
   }
+  return count;
 }
 
 }  // namespace sillok

@@ -20,9 +20,9 @@ absl::Status Diverged(Zxid zxid, std::string_view path, const char* what) {
                                          what));
 }
 
-void AddChange(v1::WatchEventType type, std::string_view path,
+void AddChange(v1::WatchEventType type, std::string_view path, AclRef acl,
                ApplyResult* result) {
-  result->changes.push_back({type, std::string(path)});
+  result->changes.push_back({type, std::string(path), std::move(acl)});
 }
 
 }  // namespace
@@ -42,6 +42,25 @@ void ZnodeTree::AddBuiltIns() {
     DigestIn(id, path);
     MarkDirty(id);
   }
+  ProtectConfig();
+  meta_dirty_ = true;
+}
+
+// The ensemble's own znode: everybody may read it. ZooKeeper's aversion of it is
+// -1. An image from before there were ACLs is put right the same way when it is
+// loaded, so that all members have it alike.
+void ZnodeTree::ProtectConfig() {
+  const NodeId config = Lookup(kSystemConfigPath);
+  if (AclIdOf(config) != AclTable::kOpen || AversionOf(config) != 0) return;
+  AclList readable;
+  v1::Acl* rule = readable.Add();
+  rule->set_permissions(kReadPermission);
+  rule->set_scheme("world");
+  rule->set_id("anyone");
+  DigestOut(config, kSystemConfigPath);
+  PutAcl(config, acls_.Acquire(EncodeAcl(readable)).value(), -1);
+  DigestIn(config, kSystemConfigPath);
+  MarkDirty(config);
   meta_dirty_ = true;
 }
 
@@ -132,12 +151,39 @@ absl::Status ZnodeTree::ApplyOp(Zxid zxid, int64_t time_ms,
       return ApplyDelete(zxid, op.delete_().path(), result);
     case v1::TxnOp::kSetData:
       return ApplySetData(zxid, time_ms, op.set_data(), result, answer);
+    case v1::TxnOp::kSetAcl:
+      return ApplySetAcl(zxid, op.set_acl(), answer);
     case v1::TxnOp::kCheck:
       return absl::OkStatus();
     case v1::TxnOp::OP_NOT_SET:
       break;
   }
   return Diverged(zxid, "", "has an operation of no known kind");
+}
+
+absl::Status ZnodeTree::CheckCreate(Zxid zxid, const v1::CreateTxnOp& op,
+                                    NodeId parent) const {
+  const std::string& path = op.path();
+  if (parent == kNoNode) return Diverged(zxid, path, "has no parent");
+  if (nodes_[parent].ephemeral) {
+    return Diverged(zxid, path, "has an ephemeral parent");
+  }
+  const std::string_view name = BaseName(path);
+  if (name.size() > NodeTable::kMaxNameBytes) {
+    return Diverged(zxid, path, "has too long a name");
+  }
+  if (nodes_.FindChild(parent, name) != kNoNode) {
+    return Diverged(zxid, path, "is there already");
+  }
+  if (op.ephemeral_owner() != 0) {
+    if (op.container() || op.ttl_ms() != 0) {
+      return Diverged(zxid, path, "is an ephemeral with a lifetime");
+    }
+    if (!sessions_.Contains(SessionId(op.ephemeral_owner()))) {
+      return Diverged(zxid, path, "is of a session that does not exist");
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status ZnodeTree::ApplyCreate(Zxid zxid, int64_t time_ms,
@@ -149,26 +195,21 @@ absl::Status ZnodeTree::ApplyCreate(Zxid zxid, int64_t time_ms,
     return Diverged(zxid, path, "is no path to create");
   }
   const std::string_view parent_path = ParentPath(path);
-  const std::string_view name = BaseName(path);
   const NodeId parent = Lookup(parent_path);
-  if (parent == kNoNode) return Diverged(zxid, path, "has no parent");
-  if (nodes_[parent].ephemeral) {
-    return Diverged(zxid, path, "has an ephemeral parent");
-  }
-  if (nodes_.FindChild(parent, name) != kNoNode) {
-    return Diverged(zxid, path, "is there already");
-  }
-  if (op.ephemeral_owner() != 0 &&
-      !sessions_.Contains(SessionId(op.ephemeral_owner()))) {
-    return Diverged(zxid, path, "is of a session that does not exist");
-  }
+  RETURN_IF_ERROR(CheckCreate(zxid, op, parent));
 
   DigestOut(parent, parent_path);
+  const std::string_view name = BaseName(path);
   const NodeId id = nodes_.Add(parent, name, op.data());
   Node& node = nodes_[id];
   node.czxid = node.mzxid = node.pzxid = zxid.value();
   node.ctime_ms = node.mtime_ms = time_ms;
+  node.null_data = op.null_data();
   if (op.ephemeral_owner() != 0) AddEphemeral(id, op.ephemeral_owner());
+  if (op.container() || op.ttl_ms() != 0) AddTimed(id, op.ttl_ms());
+  if (!op.acl().empty()) {
+    PutAcl(id, acls_.Acquire(EncodeAcl(op.acl())).value(), 0);
+  }
   nodes_[parent].pzxid = zxid.value();
   nodes_[parent].creates = op.parent_creates();
   DigestIn(parent, parent_path);
@@ -178,9 +219,12 @@ absl::Status ZnodeTree::ApplyCreate(Zxid zxid, int64_t time_ms,
   data_bytes_ += static_cast<int64_t>(name.size() + op.data().size());
 
   answer->set_path(path);
-  FillStat(node, answer->mutable_stat());
-  AddChange(v1::NODE_CREATED, path, result);
-  AddChange(v1::NODE_CHILDREN_CHANGED, parent_path, result);
+  FillStat(id, answer->mutable_stat());
+  AddChange(v1::NODE_CREATED, path, acls_.acl(AclIdOf(id)), result);
+  AddChange(v1::NODE_CHILDREN_CHANGED, parent_path,
+            acls_.acl(AclIdOf(parent)), result);
+  QuotaNodeAdded(path);
+  CountUse(path, {1, static_cast<int64_t>(op.data().size())});
   return absl::OkStatus();
 }
 
@@ -194,18 +238,24 @@ absl::Status ZnodeTree::ApplyDelete(Zxid zxid, std::string_view path,
 
   const NodeId parent = node.parent;
   const std::string_view parent_path = ParentPath(path);
+  const int64_t node_bytes = node.data_size;
   DigestOut(parent, parent_path);
   DigestOut(id, path);
-  data_bytes_ -= node.name_size + int64_t{node.data_size};
+  data_bytes_ -= node.name_size + node_bytes;
+  AddChange(v1::NODE_DELETED, path, acls_.acl(AclIdOf(id)), result);
   if (node.ephemeral) RemoveEphemeral(id);
+  if (node.container || node.has_ttl) RemoveTimed(id);
+  if (!faults_.leak_acl_references) PutAcl(id, AclTable::kOpen, 0);
   nodes_.Remove(id);
   nodes_[parent].pzxid = zxid.value();
   DigestIn(parent, parent_path);
   MarkDirty(parent);
   deleted_paths_.emplace_back(path);
 
-  AddChange(v1::NODE_DELETED, path, result);
-  AddChange(v1::NODE_CHILDREN_CHANGED, parent_path, result);
+  AddChange(v1::NODE_CHILDREN_CHANGED, parent_path,
+            acls_.acl(AclIdOf(parent)), result);
+  QuotaNodeRemoved(path);
+  CountUse(path, {-1, -node_bytes});
   return absl::OkStatus();
 }
 
@@ -217,15 +267,31 @@ absl::Status ZnodeTree::ApplySetData(Zxid zxid, int64_t time_ms,
   if (id == kNoNode) return Diverged(zxid, op.path(), "is not there");
   DigestOut(id, op.path());
   Node& node = nodes_[id];
-  data_bytes_ += static_cast<int64_t>(op.data().size()) - node.data_size;
+  const int64_t more = static_cast<int64_t>(op.data().size()) - node.data_size;
+  data_bytes_ += more;
   nodes_.SetData(id, op.data());
+  node.null_data = op.null_data();
   node.mzxid = zxid.value();
   node.mtime_ms = time_ms;
   node.version = op.version();
   DigestIn(id, op.path());
   MarkDirty(id);
-  FillStat(node, answer->mutable_stat());
-  AddChange(v1::NODE_DATA_CHANGED, op.path(), result);
+  FillStat(id, answer->mutable_stat());
+  AddChange(v1::NODE_DATA_CHANGED, op.path(), acls_.acl(AclIdOf(id)), result);
+  CountUse(op.path(), {0, more});
+  return absl::OkStatus();
+}
+
+// Fires no watch and moves no zxid.
+absl::Status ZnodeTree::ApplySetAcl(Zxid zxid, const v1::SetAclTxnOp& op,
+                                    v1::WriteResult* answer) {
+  const NodeId id = Lookup(op.path());
+  if (id == kNoNode) return Diverged(zxid, op.path(), "is not there");
+  DigestOut(id, op.path());
+  PutAcl(id, acls_.Acquire(EncodeAcl(op.acl())).value(), op.version());
+  DigestIn(id, op.path());
+  MarkDirty(id);
+  FillStat(id, answer->mutable_stat());
   return absl::OkStatus();
 }
 
@@ -292,6 +358,40 @@ void ZnodeTree::RemoveEphemeral(NodeId id) {
   --ephemeral_count_;
 }
 
+void ZnodeTree::AddTimed(NodeId id, int64_t ttl_ms) {
+  (ttl_ms != 0 ? nodes_[id].has_ttl : nodes_[id].container) = 1;
+  timed_[id] = {ttl_ms, static_cast<uint32_t>(timed_list_.size())};
+  timed_list_.push_back(id);
+}
+
+void ZnodeTree::RemoveTimed(NodeId id) {
+  const auto it = timed_.find(id);
+  const uint32_t index = it->second.index;
+  timed_list_[index] = timed_list_.back();
+  timed_[timed_list_[index]].index = index;
+  timed_list_.pop_back();
+  timed_.erase(it);
+}
+
+AclTable::Id ZnodeTree::AclIdOf(NodeId id) const {
+  const uint32_t acl = nodes_[id].acl;
+  return acl == Node::kAclElsewhere ? changed_acls_.at(id).acl : acl;
+}
+
+int32_t ZnodeTree::AversionOf(NodeId id) const {
+  if (nodes_[id].acl != Node::kAclElsewhere) return 0;
+  return changed_acls_.at(id).aversion;
+}
+
+void ZnodeTree::PutAcl(NodeId id, AclTable::Id acl, int32_t aversion) {
+  Node& node = nodes_[id];
+  acls_.Release(AclIdOf(id));
+  const bool fits = acl < Node::kAclElsewhere && aversion == 0;
+  if (fits && node.acl == Node::kAclElsewhere) changed_acls_.erase(id);
+  if (!fits) changed_acls_[id] = {acl, aversion};
+  node.acl = (fits ? acl : Node::kAclElsewhere) & Node::kAclElsewhere;
+}
+
 void ZnodeTree::MarkDirty(NodeId id) {
   if (nodes_[id].dirty) return;
   nodes_[id].dirty = 1;
@@ -299,125 +399,11 @@ void ZnodeTree::MarkDirty(NodeId id) {
 }
 
 void ZnodeTree::DigestOut(NodeId id, std::string_view path) {
-  digest_ -= NodeDigest(path, FieldsOf(nodes_[id]));
+  digest_ -= NodeDigest(path, FieldsOf(id));
 }
 
 void ZnodeTree::DigestIn(NodeId id, std::string_view path) {
-  digest_ += NodeDigest(path, FieldsOf(nodes_[id]));
+  digest_ += NodeDigest(path, FieldsOf(id));
 }
-
-// --- Reading ---
-
-void ZnodeTree::FillStat(const Node& node, v1::Stat* stat) const {
-  stat->set_czxid(node.czxid);
-  stat->set_mzxid(node.mzxid);
-  stat->set_pzxid(node.pzxid);
-  stat->set_ctime_ms(node.ctime_ms);
-  stat->set_mtime_ms(node.mtime_ms);
-  stat->set_version(node.version);
-  const int64_t creates = node.ephemeral ? 0 : node.creates;
-  // Creates and deletes: each delete takes one from num_children.
-  stat->set_cversion(2 * creates - node.num_children);
-  stat->set_ephemeral_owner(node.ephemeral ? node.owner : 0);
-  stat->set_data_length(static_cast<int32_t>(node.data_size));
-  stat->set_num_children(static_cast<int32_t>(node.num_children));
-}
-
-v1::CoordResponse ZnodeTree::Read(const v1::CoordRequest& request) const {
-  v1::CoordResponse response;
-  switch (request.op_case()) {
-    case v1::CoordRequest::kExists:
-      response.set_code(
-          Exists(request.exists().path(), response.mutable_stat()));
-      break;
-    case v1::CoordRequest::kGetData:
-      response.set_code(GetData(request.get_data().path(),
-                                response.mutable_data(),
-                                response.mutable_stat()));
-      break;
-    case v1::CoordRequest::kGetChildren: {
-      std::vector<std::string> children;
-      response.set_code(GetChildren(request.get_children().path(), &children,
-                                    response.mutable_stat()));
-      for (std::string& name : children) {
-        response.add_children(std::move(name));
-      }
-      break;
-    }
-    default:
-      response.set_code(v1::UNIMPLEMENTED);
-  }
-  if (response.code() != v1::OK) response.clear_stat();
-  return response;
-}
-
-v1::CoordCode ZnodeTree::Exists(std::string_view path, v1::Stat* stat) const {
-  const NodeId id = Lookup(path);
-  if (id == kNoNode) return v1::NO_NODE;
-  if (stat != nullptr) FillStat(nodes_[id], stat);
-  return v1::OK;
-}
-
-v1::CoordCode ZnodeTree::GetData(std::string_view path, std::string* data,
-                                 v1::Stat* stat) const {
-  const NodeId id = Lookup(path);
-  if (id == kNoNode) return v1::NO_NODE;
-  if (data != nullptr) *data = std::string(nodes_[id].data());
-  if (stat != nullptr) FillStat(nodes_[id], stat);
-  return v1::OK;
-}
-
-v1::CoordCode ZnodeTree::GetChildren(std::string_view path,
-                                     std::vector<std::string>* children,
-                                     v1::Stat* stat) const {
-  const NodeId id = Lookup(path);
-  if (id == kNoNode) return v1::NO_NODE;
-  const Node& node = nodes_[id];
-  if (stat != nullptr) FillStat(node, stat);
-  if (children == nullptr) return v1::OK;
-  children->clear();
-  if (node.ephemeral) return v1::OK;
-  children->reserve(node.num_children);
-  for (NodeId child = node.first_child; child != kNoNode;
-       child = nodes_[child].next) {
-    children->emplace_back(nodes_[child].name());
-  }
-  std::sort(children->begin(), children->end());
-  return v1::OK;
-}
-
-std::optional<ZnodeFacts> ZnodeTree::Find(std::string_view path) const {
-  const NodeId id = Lookup(path);
-  if (id == kNoNode) return std::nullopt;
-  const NodeFields fields = FieldsOf(nodes_[id]);
-  return ZnodeFacts{fields.version, fields.creates,
-                    static_cast<int64_t>(fields.num_children),
-                    fields.ephemeral_owner};
-}
-
-std::vector<std::string> ZnodeTree::EphemeralsOf(SessionId session) const {
-  std::vector<std::string> paths;
-  const auto it = ephemerals_.find(session.value());
-  if (it == ephemerals_.end()) return paths;
-  paths.reserve(it->second.size());
-  for (const NodeId id : it->second) paths.push_back(PathOf(id));
-  return paths;
-}
-
-std::map<SessionId, std::set<std::string>> ZnodeTree::AllEphemerals() const {
-  std::map<SessionId, std::set<std::string>> all;
-  for (const auto& [owner, list] : ephemerals_) {
-    std::set<std::string>& paths = all[SessionId(owner)];
-    for (const NodeId id : list) paths.insert(PathOf(id));
-  }
-  return all;
-}
-
-size_t ZnodeTree::CountEphemeralsOf(SessionId session) const {
-  const auto it = ephemerals_.find(session.value());
-  return it == ephemerals_.end() ? 0 : it->second.size();
-}
-
-size_t ZnodeTree::znodes() const { return nodes_.size(); }
 
 }  // namespace sillok
