@@ -55,12 +55,7 @@ BlockingSession::~BlockingSession() {
     done->get_future().wait_for(std::chrono::seconds(1));
   }
   // The session goes on its callbacks' strand, so that none of them runs after.
-  std::promise<void> gone;
-  strand_.Post([this, &gone] {
-    session_ = nullptr;
-    gone.set_value();
-  });
-  gone.get_future().wait();
+  RunOnStrand([this] { session_ = nullptr; });
 }
 
 CreateResult BlockingSession::Create(std::string path, std::string data,
@@ -150,6 +145,22 @@ v1::CoordCode BlockingSession::Sync(std::string path) {
 v1::CoordCode BlockingSession::Close() {
   closed_ = true;
   return Wait<v1::CoordCode>([&](auto done) { session_->Close(done); });
+}
+
+void BlockingSession::PostAfter(int64_t delay_ms, Task task) {
+  timer_.After(delay_ms, [this, task = std::move(task)]() mutable {
+    strand_.Post(std::move(task));
+  });
+}
+
+void BlockingSession::RunOnStrand(const Task& task) {
+  if (strand_.RunningHere()) return task();
+  std::promise<void> done;
+  strand_.Post([&] {
+    task();
+    done.set_value();
+  });
+  done.get_future().wait();
 }
 
 bool BlockingSession::Restart(int64_t wait_ms) {

@@ -13,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -77,13 +78,20 @@ class BlockingSession {
   using StateListener = std::function<void(SessionState)>;
   std::shared_ptr<void> Listen(StateListener listener);
 
+  // On the strand of the callbacks: some time, after `delay_ms` (not when the
+  // session goes before), or now, returning when it is done (inside a callback:
+  // right here).
+  void Post(Task task) { strand_.Post(std::move(task)); }
+  void PostAfter(int64_t delay_ms, Task task);
+  void RunOnStrand(const Task& task);
+
  private:
   BlockingSession();
   void OnState(SessionState state);
 
   Executor executor_{"coord-client", 1};
-  Timer timer_;
   Strand strand_{&executor_};
+  Timer timer_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   SessionState state_ = SessionState::kConnecting;  // under mutex_
