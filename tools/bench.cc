@@ -1,4 +1,5 @@
-// sillok bench produce | consume: what the cluster and this client can do.
+// sillok bench produce | consume: what the cluster and this client can do;
+// bench_coord.cc has the coordinators' part.
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,6 +21,7 @@
 #include "client/consumer.h"
 #include "client/producer.h"
 #include "fmt/format.h"
+#include "tools/bench_coord.h"
 #include "tools/context.h"
 
 namespace sillok::tools {
@@ -309,6 +311,7 @@ void RegisterBenchCommands(CLI::App& app, Context& context) {
   common(consume);
   OnRun(consume, context,
         [&context, options] { return Consume(context, *options); });
+  RegisterBenchCoordCommands(*bench, context);
 }
 
 }  // namespace sillok::tools
