@@ -44,6 +44,49 @@ inline v1::WriteOp Check(const std::string& path, int version = -1) {
   op.mutable_check()->set_version(version);
   return op;
 }
+inline v1::Acl Rule(uint32_t permissions, const std::string& scheme,
+                    const std::string& id) {
+  v1::Acl rule;
+  rule.set_permissions(permissions);
+  rule.set_scheme(scheme);
+  rule.set_id(id);
+  return rule;
+}
+inline AclList Rules(const std::vector<v1::Acl>& rules) {
+  return AclList(rules.begin(), rules.end());
+}
+inline v1::WriteOp CreateFor(const std::string& path,
+                             const std::vector<v1::Acl>& rules) {
+  v1::WriteOp op = Create(path);
+  *op.mutable_create()->mutable_acl() = Rules(rules);
+  op.mutable_create()->set_acl_required(true);
+  return op;
+}
+inline v1::WriteOp CreateTtl(const std::string& path, int64_t ttl_ms,
+                             v1::CreateMode mode = v1::PERSISTENT_WITH_TTL) {
+  v1::WriteOp op = Create(path, "", mode);
+  op.mutable_create()->set_ttl_ms(ttl_ms);
+  return op;
+}
+inline v1::WriteOp SetAcl(const std::string& path,
+                          const std::vector<v1::Acl>& rules,
+                          int version = -1) {
+  v1::WriteOp op;
+  op.mutable_set_acl()->set_path(path);
+  *op.mutable_set_acl()->mutable_acl() = Rules(rules);
+  op.mutable_set_acl()->set_version(version);
+  return op;
+}
+inline IdentityList Who(
+    const std::vector<std::pair<std::string, std::string>>& identities) {
+  IdentityList who;
+  for (const auto& [scheme, id] : identities) {
+    v1::Identity* identity = who.Add();
+    identity->set_scheme(scheme);
+    identity->set_id(id);
+  }
+  return who;
+}
 inline v1::CoordRequest Single(v1::WriteOp op) {
   v1::CoordRequest request;
   *request.mutable_write() = std::move(op);
@@ -89,7 +132,8 @@ class Leader {
     return outcome;
   }
   Outcome Prepare(const v1::CoordRequest& request, uint64_t session = 1) {
-    return Take(preparer.PrepareWrite(Origin(session), request, now_ms));
+    return Take(
+        preparer.PrepareWrite(Origin(session), request, now_ms, &who));
   }
 
   ApplyResult ApplyOne() {
@@ -124,6 +168,11 @@ class Leader {
                                              now_ms));
   }
 
+  Outcome Reap(const std::string& path, int64_t max_never_used_ms = 0) {
+    return Take(preparer.PrepareReap(Origin(0), path, max_never_used_ms,
+                                     now_ms));
+  }
+
   v1::Stat StatOf(const std::string& path) const {
     v1::Stat stat;
     EXPECT_EQ(tree.Exists(path, &stat), v1::OK) << path;
@@ -137,6 +186,7 @@ class Leader {
   Preparer preparer;
   Zxid last = Zxid(1, 0);
   int64_t now_ms = 5000;
+  IdentityList who;  // asks
   std::deque<std::pair<Zxid, v1::Txn>> log;
   std::vector<std::pair<Zxid, v1::Txn>> applied;
 };
@@ -175,7 +225,15 @@ inline std::string Dump(const ZnodeTree& tree) {
     std::vector<std::string> children;
     EXPECT_EQ(tree.GetData(path, &data, &stat), v1::OK) << path;
     EXPECT_EQ(tree.GetChildren(path, &children, nullptr), v1::OK);
-    text += path + " '" + data + "' " + stat.ShortDebugString() + "\n";
+    v1::CoordRequest read;
+    read.mutable_get_data()->set_path(path);
+    text += path + " '" + data + "' " + stat.ShortDebugString() +
+            (tree.Read(read).null_data() ? " null" : "") +
+            (tree.IsOverdue(path, 1'000'000, 1) ? " overdue" : "");
+    if (const AclRef acl = tree.AclOf(path)) {
+      for (const v1::Acl& rule : *acl) text += " " + rule.ShortDebugString();
+    }
+    text += "\n";
     for (auto it = children.rbegin(); it != children.rend(); ++it) {
       todo.push_back((path == "/" ? path : path + "/") + *it);
     }
