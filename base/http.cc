@@ -1,6 +1,8 @@
 #include "base/http.h"
 
 #include <atomic>
+#include <map>
+#include <mutex>
 #include <thread>
 #include <utility>
 
@@ -10,6 +12,8 @@ namespace sillok {
 
 struct HttpEndpoint::Impl {
   httplib::Server server;
+  std::mutex mutex;
+  std::map<std::string, std::function<std::string()>> json;  // under mutex
   int port = 0;
   std::thread thread;
 };
@@ -54,6 +58,21 @@ absl::StatusOr<std::unique_ptr<HttpEndpoint>> HttpEndpoint::Start(
         status.ok() ? "ok\n" : std::string(status.message()) + "\n",
         "text/plain");
   });
+  // Paths are added while requests come in, which httplib does not allow for.
+  server.Get("/.*", [impl = impl.get()](const httplib::Request& request,
+                                        httplib::Response& response) {
+    std::function<std::string()> body;
+    {
+      std::lock_guard lock(impl->mutex);
+      auto it = impl->json.find(request.path);
+      if (it != impl->json.end()) body = it->second;
+    }
+    if (body == nullptr) {
+      response.status = 404;
+    } else {
+      response.set_content(body(), "application/json");
+    }
+  });
   impl->port = port == 0 ? server.bind_to_any_port(host.c_str())
                          : (server.bind_to_port(host.c_str(), port) ? port : -1);
   if (impl->port <= 0) {
@@ -79,11 +98,8 @@ HttpEndpoint::~HttpEndpoint() {
 
 void HttpEndpoint::AddJson(const std::string& path,
                            std::function<std::string()> body) {
-  impl_->server.Get(path, [body = std::move(body)](
-                              const httplib::Request&,
-                              httplib::Response& response) {
-    response.set_content(body(), "application/json");
-  });
+  std::lock_guard lock(impl_->mutex);
+  impl_->json[path] = std::move(body);
 }
 
 int HttpEndpoint::port() const { return impl_->port; }

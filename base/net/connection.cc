@@ -1,5 +1,7 @@
 #include "base/net/connection.h"
 
+#include <utility>
+
 #include "fmt/format.h"
 
 namespace sillok::net {
@@ -36,6 +38,11 @@ const char* CloseReasonName(CloseReason reason) {
 
 void FrameHandler::OnBadLength(int32_t length, ReplyPtr reply) {
   reply->Close(fmt::format("a frame of {} bytes", length));
+}
+
+void FrameHandler::OnBadFrame(int32_t length, Bytes beginning,
+                              ReplyPtr reply) {
+  OnBadLength(length, std::move(reply));
 }
 
 }  // namespace sillok::net

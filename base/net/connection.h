@@ -61,10 +61,18 @@ class Connection {
   // Ends it now; what is unsent is dropped. `why` goes to the log.
   virtual void Close(std::string why) = 0;
 
+  // Ends it in good order: what was given to Send before goes out, nothing more
+  // is read, and requests that wait for their answer stay without one. `why`
+  // goes to the log, unless it is empty.
+  virtual void Finish(std::string why) = 0;
+
   // No frame is handed out for `ms` from now (Kafka's throttling; call it before
   // the answer goes out). What has been read but not handed out waits too. Of
   // several, the one that ends last counts.
   virtual void PauseReading(int64_t ms) = 0;
+
+  // The handler's WantsFrame may say something else now.
+  virtual void ReadOn() = 0;
 
   // Runs `task` on the connection's loop thread, never inside this call; drops
   // it when the connection has ended.
@@ -101,6 +109,14 @@ class FrameHandler {
  public:
   virtual ~FrameHandler() = default;
 
+  // Asked before each frame. While it says no, nothing is read;
+  // Connection::ReadOn makes it be asked again.
+  virtual bool WantsFrame() const { return true; }
+
+  // Constant. False: this protocol orders its answers itself and gives them to
+  // Connection::Send; OnFrame's reply is null.
+  virtual bool WantsReplies() const { return true; }
+
   // A whole frame, without its length; one piece of memory. The memory counts
   // against the budget of request memory until the last reference is dropped.
   virtual void OnFrame(Bytes frame, ReplyPtr reply) = 0;
@@ -109,6 +125,10 @@ class FrameHandler {
   // a big-endian int32; four-letter words come this way). Nothing more is read,
   // and the connection ends after this reply. Default: Close.
   virtual void OnBadLength(int32_t length, ReplyPtr reply);
+  // So many of the bytes behind a bad length are wanted, too: when they have
+  // come, OnBadFrame gets them instead of the call above, on the same terms.
+  virtual int32_t BytesOfBadFrame(int32_t length) const { return 0; }
+  virtual void OnBadFrame(int32_t length, Bytes beginning, ReplyPtr reply);
 
   // The last call.
   virtual void OnClose(CloseReason reason) {}

@@ -57,7 +57,7 @@ void FrameReader::Received(size_t bytes) {
 FrameReader::Step FrameReader::Next() {
   if (frame_ == nullptr) {
     if (unread_.size() < kLengthBytes) return Step::kMore;
-    length_ = DecodeLength(unread_);
+    length_ = shortened_ > 0 ? shortened_ : DecodeLength(unread_);
     return length_ < 0 || length_ > max_ ? Step::kBadLength : Step::kLength;
   }
   size_t missing = static_cast<size_t>(length_) - filled_;

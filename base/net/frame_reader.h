@@ -28,7 +28,7 @@ class FrameReader {
     kMore,       // nothing whole: read on
     kLength,     // length() is known; Begin with memory for it goes on
     kFrame,      // TakeFrame
-    kBadLength,  // length() is negative or above the bound; no way on
+    kBadLength,  // length() is negative or above the bound: Shorten, or no way on
   };
 
   explicit FrameReader(int32_t max_frame_bytes) : max_(max_frame_bytes) {}
@@ -45,6 +45,9 @@ class FrameReader {
 
   Step Next();
   int32_t length() const { return length_; }
+  // After kBadLength: only the first `bytes` of the frame are read, as if it
+  // ended there. Nothing behind them makes sense.
+  void Shorten(int32_t bytes) { shortened_ = bytes; }
   // `buffer` has room for length() bytes.
   void Begin(std::shared_ptr<char> buffer);
   Bytes TakeFrame();
@@ -66,6 +69,7 @@ class FrameReader {
   bool last_was_large_ = false;
 
   int32_t length_ = 0;
+  int32_t shortened_ = 0;  // 0: no
   std::shared_ptr<char> frame_;
   size_t filled_ = 0;
 };

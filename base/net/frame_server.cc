@@ -6,7 +6,9 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <future>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 
@@ -40,12 +42,18 @@ class Worker {
  public:
   Worker(std::shared_ptr<ServerState> server, int index)
       : server_(std::move(server)),
-        loop_(std::make_shared<Loop>(
-            fmt::format("{}-{}", server_->options.name, index))),
-        tick_ms_(TickMs(server_->options)),
-        tick_(loop_->io()) {
-    loop_->set_after_turn([this] { CountTraffic(); });
-    loop_->Start();
+        loop_(server_->options.loop),
+        owns_loop_(loop_ == nullptr),
+        tick_ms_(TickMs(server_->options)) {
+    if (owns_loop_) {
+      loop_ = std::make_shared<Loop>(
+          fmt::format("{}-{}", server_->options.name, index));
+    }
+    tick_.emplace(loop_->io());
+    loop_->Post([this] {
+      loop_->set_after_turn([this] { CountTraffic(); });
+    });
+    if (owns_loop_) loop_->Start();
   }
 
   Loop* loop() { return loop_.get(); }
@@ -74,7 +82,17 @@ class Worker {
       session->RequestClose(CloseReason::kServerStopped, "");
     }
   }
-  void Join() { loop_->Join(); }
+  void Join() {
+    if (owns_loop_) return loop_->Join();
+    // The loop goes on; nothing on it may know this any more.
+    std::promise<void> gone;
+    loop_->Post([&] {
+      loop_->set_after_turn(nullptr);
+      tick_.reset();
+      gone.set_value();
+    });
+    gone.get_future().wait();
+  }
 
  private:
   void Remove(Session* session) {
@@ -86,13 +104,13 @@ class Worker {
 
   void CheckDrained() {
     if (!sessions_.empty() || !drained_) return;
-    tick_.cancel();
+    tick_->cancel();
     std::exchange(drained_, nullptr)();
   }
 
   void AwaitTick() {
-    tick_.expires_after(std::chrono::milliseconds(tick_ms_));
-    tick_.async_wait([this](const asio::error_code& error) {
+    tick_->expires_after(std::chrono::milliseconds(tick_ms_));
+    tick_->async_wait([this](const asio::error_code& error) {
       if (error || sessions_.empty()) return;
       Loop::Turn turn(loop_.get());
       for (const auto& [key, session] : sessions_) {
@@ -117,9 +135,10 @@ class Worker {
   }
 
   const std::shared_ptr<ServerState> server_;
-  const std::shared_ptr<Loop> loop_;
+  std::shared_ptr<Loop> loop_;
+  const bool owns_loop_;
   const int64_t tick_ms_;
-  asio::steady_timer tick_;
+  std::optional<asio::steady_timer> tick_;
   std::atomic<int> load_{0};
   std::unordered_map<Session*, std::shared_ptr<Session>> sessions_;
   Traffic traffic_;
@@ -225,7 +244,9 @@ absl::StatusOr<std::unique_ptr<FrameServer>> FrameServer::Start(
   }
   impl->server =
       std::make_shared<ServerState>(std::move(options), std::move(factory));
-  int threads = std::max(1, impl->server->options.loop_threads);
+  int threads = impl->server->options.loop != nullptr
+                    ? 1
+                    : std::max(1, impl->server->options.loop_threads);
   for (int i = 0; i < threads; ++i) {
     impl->workers.push_back(std::make_unique<Worker>(impl->server, i));
   }

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <chrono>
 #include <csignal>
 #include <utility>
 
@@ -42,12 +43,29 @@ class Loop::Task final : public LoopItem {
   std::function<void()> run_;
 };
 
-Loop::Loop(std::string name)
+Loop::Loop(std::string name, int callbacks_per_turn)
     : name_(std::move(name)),
+      callbacks_per_turn_(callbacks_per_turn),
       work_(asio::make_work_guard(io_)),
       scratch_(new char[kScratchBytes]) {}
 
 Loop::~Loop() { CHECK(!thread_.joinable()) << "a loop ends with Join"; }
+
+void Loop::SetTick(int64_t ms, std::function<void()> call) {
+  tick_ms_ = ms;
+  on_tick_ = std::move(call);
+  tick_.emplace(io_);
+}
+
+void Loop::AwaitTick() {
+  tick_->expires_after(std::chrono::milliseconds(tick_ms_));
+  tick_->async_wait([this](const asio::error_code& error) {
+    if (error) return;
+    Turn turn(this);
+    on_tick_();
+    AwaitTick();
+  });
+}
 
 void Loop::Start() {
   thread_ = std::thread([this] { Run(); });
@@ -59,8 +77,13 @@ void Loop::Run() {
   sigemptyset(&pipe);
   sigaddset(&pipe, SIGPIPE);
   pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
+  if (on_tick_) AwaitTick();
   running_here = this;
-  io_.run();
+  while (io_.run_one() > 0) {
+    for (int i = 1; i < callbacks_per_turn_ && io_.poll_one() > 0; ++i) {
+    }
+    if (in_turn_) EndTurn();
+  }
   running_here = nullptr;
 }
 
@@ -129,7 +152,9 @@ void Loop::Touch(std::shared_ptr<Settled> who) {
 }
 
 void Loop::SettleTouched() {
+  if (before_settling_) before_settling_();
   for (int round = 0; round < kRoundsPerTurn && !touched_.empty(); ++round) {
+    if (round > 0 && before_settling_) before_settling_();
     settling_.swap(touched_);
     for (const auto& who : settling_) who->Settle();
     settling_.clear();
@@ -137,17 +162,27 @@ void Loop::SettleTouched() {
   if (!touched_.empty()) asio::post(io_, [this] { Turn turn(this); });
 }
 
-Loop::Turn::Turn(Loop* loop) : loop_(loop) {
-  CHECK(!loop->in_turn_);
-  loop->in_turn_ = true;
-  loop->now_ms_ = Clock::Real().MonotonicMs();
-  loop->TakeInbox();
+void Loop::BeginTurn() {
+  CHECK(taken_ == nullptr) << "a turn inside a task";
+  if (!in_turn_) {
+    in_turn_ = true;
+    now_ms_ = Clock::Real().MonotonicMs();
+  } else {
+    CHECK(callbacks_per_turn_ > 1) << "a turn inside a turn";
+  }
+  TakeInbox();
 }
 
+void Loop::EndTurn() {
+  SettleTouched();
+  if (after_turn_) after_turn_();
+  in_turn_ = false;
+}
+
+Loop::Turn::Turn(Loop* loop) : loop_(loop) { loop->BeginTurn(); }
+
 Loop::Turn::~Turn() {
-  loop_->SettleTouched();
-  if (loop_->after_turn_) loop_->after_turn_();
-  loop_->in_turn_ = false;
+  if (loop_->callbacks_per_turn_ == 1) loop_->EndTurn();
 }
 
 }  // namespace sillok::net

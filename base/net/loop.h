@@ -7,12 +7,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "asio/executor_work_guard.hpp"
 #include "asio/io_context.hpp"
+#include "asio/steady_timer.hpp"
 
 namespace sillok::net {
 
@@ -45,17 +47,23 @@ class Settled {
 // Every callback on the loop thread runs inside a Turn. A turn first takes in
 // what other threads have handed over, and at its end settles everyone it
 // touched once: so the answers of a turn leave in one system call per
-// connection.
+// connection. A loop that gathers makes one turn of all callbacks that are
+// ready, for an owner whose work is cheaper by the batch.
 class Loop {
  public:
   static constexpr size_t kScratchBytes = 16 << 10;
 
-  // `name` shows in `top -H`.
-  explicit Loop(std::string name);
+  // `name` shows in `top -H`. Up to `callbacks_per_turn` callbacks that are
+  // ready together share a turn.
+  explicit Loop(std::string name, int callbacks_per_turn = 1);
   // After Join.
   ~Loop();
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
+
+  // `call` runs in a turn every `ms` until Join: on time or late, never several
+  // times for one delay. Before Start.
+  void SetTick(int64_t ms, std::function<void()> call);
 
   void Start();
   // Ends the thread after what is ready now; the inbox drops what comes later.
@@ -89,6 +97,11 @@ class Loop {
   // Free for use inside one call.
   char* scratch() { return scratch_.get(); }
   asio::io_context& io() { return io_; }
+  // Runs at the end of each turn before the settling, and again before each
+  // further round of it: whoever turns inputs into outputs does so here.
+  void set_before_settling(std::function<void()> call) {
+    before_settling_ = std::move(call);
+  }
   // Runs at the end of each turn, after the settling.
   void set_after_turn(std::function<void()> call) {
     after_turn_ = std::move(call);
@@ -101,14 +114,21 @@ class Loop {
 
   void Run();
   void Wake();
+  void BeginTurn();
+  void EndTurn();
+  void AwaitTick();
   void TakeInbox();
   void SettleTouched();
   void CloseInbox();
 
   const std::string name_;
+  const int callbacks_per_turn_;
   asio::io_context io_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::thread thread_;
+  int64_t tick_ms_ = 0;
+  std::function<void()> on_tick_;
+  std::optional<asio::steady_timer> tick_;
 
   std::atomic<LoopItem*> inbox_{nullptr};  // newest first
   LoopItem* taken_ = nullptr;              // oldest first, still to run
@@ -118,6 +138,7 @@ class Loop {
   int64_t now_ms_ = 0;
   std::vector<std::shared_ptr<Settled>> touched_;
   std::vector<std::shared_ptr<Settled>> settling_;
+  std::function<void()> before_settling_;
   std::function<void()> after_turn_;
   std::unique_ptr<char[]> scratch_;
 };

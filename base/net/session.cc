@@ -123,6 +123,16 @@ void Session::Close(std::string why) {
   });
 }
 
+void Session::Finish(std::string why) {
+  Act([self = shared_from_this(), why = std::move(why)] {
+    if (self->state_ != State::kOpen) return;
+    self->state_ = State::kClosing;
+    self->end_detail_ = why;
+    self->replies_.Clear();
+    self->TouchThis();
+  });
+}
+
 void Session::PauseReading(int64_t ms) {
   if (ms <= 0) return;
   int64_t until = Clock::Real().MonotonicMs() + ms;
@@ -139,6 +149,10 @@ void Session::PauseReading(int64_t ms) {
       self->TouchThis();
     });
   });
+}
+
+void Session::ReadOn() {
+  Act([self = shared_from_this()] { self->TouchThis(); });
 }
 
 void Session::Post(std::function<void()> task) {
@@ -252,7 +266,8 @@ bool Session::MayDeliver() const {
          !last_slot_open_ && !waits_for_memory_ &&
          replies_.size() < static_cast<size_t>(options.max_in_flight) &&
          unsent_.memory_bytes() < options.pause_reading_at_unsent_bytes &&
-         (paused_until_ms_ == 0 || loop_->now_ms() >= paused_until_ms_);
+         (paused_until_ms_ == 0 || loop_->now_ms() >= paused_until_ms_) &&
+         handler_ != nullptr && handler_->WantsFrame();
 }
 
 void Session::ReadSome() {
@@ -302,16 +317,38 @@ void Session::Deliver() {
         }
         break;
       case FrameReader::Step::kFrame:
-        ++traffic_->requests;
-        handler_->OnFrame(reader_.TakeFrame(), MakeReply(false));
+        DeliverFrame();
         break;
       case FrameReader::Step::kBadLength:
-        end_reason_ = CloseReason::kBadFrame;
-        last_slot_open_ = true;
-        handler_->OnBadLength(reader_.length(), MakeReply(true));
+        DeliverBadLength();
         break;
     }
   }
+}
+
+void Session::DeliverFrame() {
+  if (bad_length_.has_value()) {
+    last_slot_open_ = true;
+    handler_->OnBadFrame(*bad_length_, reader_.TakeFrame(), MakeReply(true));
+    return;
+  }
+  ++traffic_->requests;
+  handler_->OnFrame(reader_.TakeFrame(), handler_->WantsReplies()
+                                             ? MakeReply(false)
+                                             : nullptr);
+}
+
+void Session::DeliverBadLength() {
+  end_reason_ = CloseReason::kBadFrame;
+  int32_t length = reader_.length();
+  int32_t wanted = handler_->BytesOfBadFrame(length);
+  if (wanted > 0) {
+    bad_length_ = length;
+    reader_.Shorten(wanted);  // comes back as a frame of so many bytes
+    return;
+  }
+  last_slot_open_ = true;
+  handler_->OnBadLength(length, MakeReply(true));
 }
 
 // For the frame whose length was read; false: reading goes on when it is there.

@@ -51,7 +51,9 @@ class Session final : public Connection,
   const ConnectionInfo& info() const override { return info_; }
   void Send(OutFrame frame) override;
   void Close(std::string why) override;
+  void Finish(std::string why) override;
   void PauseReading(int64_t ms) override;
+  void ReadOn() override;
   void Post(std::function<void()> task) override;
   Loop* loop() const { return loop_.get(); }
 
@@ -82,6 +84,8 @@ class Session final : public Connection,
   // Reading.
   bool MayDeliver() const;
   void Deliver();
+  void DeliverBadLength();
+  void DeliverFrame();
   bool TakeMemory();
   void ReadSome();
   bool ReadOnce(int64_t* quota);
@@ -126,6 +130,7 @@ class Session final : public Connection,
   bool socket_drained_ = false;  // as far as we know, nothing is to be read
   bool frames_unread_ = false;   // the reader may have a frame for us
   bool last_slot_open_ = false;  // the reply to it ends the connection
+  std::optional<int32_t> bad_length_;  // the beginning of its frame is awaited
   bool peer_closed_ = false;
   std::optional<RequestMemory::Ticket> memory_ticket_;
   bool memory_granted_ = false;

@@ -63,7 +63,9 @@ class FakeConnection final : public net::Connection {
   const net::ConnectionInfo& info() const override { return info_; }
   void Send(net::OutFrame) override {}
   void Close(std::string) override {}
+  void Finish(std::string) override {}
   void PauseReading(int64_t) override {}
+  void ReadOn() override {}
   void Post(std::function<void()>) override {}
 
  private:
