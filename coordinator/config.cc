@@ -19,6 +19,18 @@ bool IsPort(const std::string& text) {
          std::stoi(text) <= 65535;
 }
 
+std::vector<std::string> SplitAt(const std::string& text, char separator) {
+  std::vector<std::string> parts(1);
+  for (char c : text) {
+    if (c == separator) {
+      parts.emplace_back();
+    } else {
+      parts.back() += c;
+    }
+  }
+  return parts;
+}
+
 // "a:b:c" cut at the colons; an address in brackets stays whole.
 std::vector<std::string> SplitColons(const std::string& text) {
   std::vector<std::string> parts(1);
@@ -36,7 +48,10 @@ std::vector<std::string> SplitColons(const std::string& text) {
 }
 
 std::string CheckServer(const std::string& text) {
-  return ParseServer(text).ok() ? "" : "host:peerport[;clientport]";
+  return ParseServer(text).ok()
+             ? ""
+             : "host:peerport[:participant|observer][;clientport"
+               "[;zookeeperport]]";
 }
 
 std::string CheckHostPort(const std::string& text) {
@@ -52,9 +67,10 @@ void AddEnsembleKeys(ConfigSpec* spec) {
             "file dataDir/myid.",
             0, kMaxMember)
       .Prefix("server.",
-              "server.N=host:peerport[;clientport]: one line for each member, "
-              "the same on all of them. None: an ensemble of this member "
-              "alone.",
+              "server.N=host:peerport[:participant|observer][;clientport"
+              "[;zookeeperport]]: one line for each member, the same on all of "
+              "them. ZooKeeper's host:port:electionport[:role][;clientport] is "
+              "understood, too. None: an ensemble of this member alone.",
               CheckServer)
       .Bool("quorumListenOnAllIPs", false,
             "Listen for peers on all addresses, not only on that of this "
@@ -87,13 +103,24 @@ void AddClientKeys(ConfigSpec* spec) {
       .Checked("admin.listen", "127.0.0.1:2182",
                "host:port of /metrics and /healthz; port 0 = any.",
                CheckHostPort)
+      .Int("clientPort", 2'181,
+           "The port of ZooKeeper's protocol; 0 = any, -1 = none.", -1, 65'535)
+      .String("clientPortAddress", "127.0.0.1",
+              "The address of that port; * = all.")
+      .Int("maxClientCnxns", 60,
+           "Connections to that port from one address; 0 = no limit.", 0,
+           1'000'000)
+      .String("4lw.commands.whitelist", "srvr",
+              "The four-letter words that are answered on that port, "
+              "separated by commas; * = all.")
       .Int("minSessionTimeout", -1, "Milliseconds; -1 = 2 ticks.", -1,
            86'400'000)
       .Int("maxSessionTimeout", -1, "Milliseconds; -1 = 20 ticks.", -1,
            86'400'000)
       .Int("jute.maxbuffer", 1024 * 1024,
-           "Bytes a znode's data, or a whole multi, may have.", 1024,
-           64 * 1024 * 1024)
+           "Bytes a znode's data, a whole multi, or a request of ZooKeeper's "
+           "protocol may have.",
+           1024, 64 * 1024 * 1024)
       .Int("globalOutstandingLimit", 20'000,
            "Unanswered requests of all clients of this member at which it "
            "stops reading more.",
@@ -102,6 +129,30 @@ void AddClientKeys(ConfigSpec* spec) {
            "Unanswered requests of one stream at which no more are read from "
            "it.",
            1, 1'000'000);
+}
+
+void AddTreeKeys(ConfigSpec* spec) {
+  const coord::MemberOptions defaults;
+  spec->Bool("enforceQuota", false,
+             "Quotas refuse writes; else they are only counted.")
+      .Bool("extendedTypesEnabled", true,
+            "Znodes with a time to live may be created. (ZooKeeper's default "
+            "is false.)")
+      .Bool("skipACL", false, "No ACL keeps anybody from anything.")
+      .String("DigestAuthenticationProvider.superDigest", "",
+              "user:base64(sha1(user:password)) of who may do anything; empty "
+              "= nobody.")
+      .Int("znode.container.checkIntervalMs",
+           defaults.reaper.check_interval_ms,
+           "Milliseconds between two looks at a container or TTL znode.", 10,
+           86'400'000)
+      .Int("znode.container.maxPerMinute", defaults.reaper.max_per_minute,
+           "How many of them are deleted in a minute at most.", 1, 100'000'000)
+      .Int("znode.container.maxNeverUsedIntervalMs",
+           defaults.reaper.max_never_used_ms,
+           "A container that never had a child is deleted after this; 0 = "
+           "never.",
+           0);
 }
 
 void AddStoreKeys(ConfigSpec* spec) {
@@ -134,24 +185,98 @@ absl::StatusOr<int64_t> ReadMyId(const std::string& data_dir) {
   return id;
 }
 
+void FillDoor(const Config& config, const ServerAddress& own,
+              CoordinatorOptions* options) {
+  options->words_whitelist = config.GetString("4lw.commands.whitelist");
+  int64_t port = config.GetInt("clientPort");
+  std::string host = config.GetString("clientPortAddress");
+  // A server line that names the port is worth more than a default.
+  if (!config.IsSet("clientPort") && !own.zookeeper.empty()) {
+    std::vector<std::string> parts = SplitColons(own.zookeeper);
+    port = std::stoi(parts[1]);
+    if (!config.IsSet("clientPortAddress")) host = parts[0];
+  }
+  if (port < 0) return;
+  coord::ZookeeperDoorOptions door;
+  const coord::MemberOptions& member = options->node.member;
+  door.host = host == "*" || host == "0.0.0.0" ? "" : host;
+  door.port = static_cast<int>(port);
+  door.max_connections_per_ip =
+      static_cast<int>(config.GetInt("maxClientCnxns"));
+  door.max_frame_bytes = static_cast<int32_t>(config.GetInt("jute.maxbuffer"));
+  door.max_unanswered = member.max_requests_per_connection;
+  // Twice the longest silence of a client whose session lives.
+  door.idle_timeout_ms = 2 * member.max_session_timeout_ms;
+  options->zookeeper = door;
+}
+
+// What ZooKeeper's `conf` lists.
+void FillMonitor(const Config& config,
+                 const std::map<MemberId, ServerAddress>& servers,
+                 MemberId self, CoordinatorOptions* options) {
+  coord::MonitorConstants& monitor = options->monitor;
+  const coord::MemberOptions& member = options->node.member;
+  monitor.version = fmt::format("3.9.0-sillok-{}", kVersion);
+  monitor.member_id = self.value();
+  monitor.voters = member.zab.voters.size();
+  monitor.observes = member.zab.observes();
+  monitor.data_dir = options->data_dir;
+  auto add = [&](const std::string& key, const auto& value) {
+    monitor.config.emplace_back(key, fmt::format("{}", value));
+  };
+  add("clientPort", config.GetInt("clientPort"));
+  add("secureClientPort", -1);
+  add("dataDir", options->data_dir);
+  add("dataLogDir", options->data_dir);
+  add("tickTime", member.tick_ms);
+  add("maxClientCnxns", config.GetInt("maxClientCnxns"));
+  add("minSessionTimeout", member.min_session_timeout_ms);
+  add("maxSessionTimeout", member.max_session_timeout_ms);
+  add("serverId", self.value());
+  add("jute.maxbuffer", config.GetInt("jute.maxbuffer"));
+  if (servers.size() == 1) return;
+  add("initLimit", config.GetInt("initLimit"));
+  add("syncLimit", config.GetInt("syncLimit"));
+  add("peerType", monitor.observes ? 1 : 0);
+  for (const auto& [id, server] : servers) {
+    monitor.servers.push_back(fmt::format(
+        "server.{}={}:{}{}", id.value(), server.peer,
+        server.observer ? "observer" : "participant",
+        server.zookeeper.empty() ? "" : ";" + server.zookeeper));
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<ServerAddress> ParseServer(const std::string& text) {
   auto bad = [&] {
-    return absl::InvalidArgumentError("'" + text +
-                                      "' is not host:peerport[;clientport]");
+    return absl::InvalidArgumentError(
+        "'" + text +
+        "' is not host:peerport[:role][;clientport[;zookeeperport]]");
   };
-  size_t semicolon = text.find(';');
-  std::vector<std::string> peer = SplitColons(text.substr(0, semicolon));
-  if (peer.size() < 2 || peer[0].empty() || !IsPort(peer[1])) return bad();
+  const std::vector<std::string> parts = SplitAt(text, ';');
+  std::vector<std::string> peer = SplitColons(parts[0]);
   ServerAddress server;
+  if (peer.size() > 2 &&
+      (peer.back() == "observer" || peer.back() == "participant")) {
+    server.observer = peer.back() == "observer";
+    peer.pop_back();
+  }
+  const bool zookeepers = peer.size() == 3;  // it has an election port
+  if (peer.size() < 2 || peer.size() > 3 || peer[0].empty() ||
+      !IsPort(peer[1]) || !IsPort(peer.back()) ||
+      parts.size() > (zookeepers ? 2 : 3)) {
+    return bad();
+  }
   server.peer = peer[0] + ":" + peer[1];
-  if (semicolon == std::string::npos) return server;
-  std::vector<std::string> client = SplitColons(text.substr(semicolon + 1));
-  if (!IsPort(client.back()) || client.size() > 2) return bad();
-  std::string host = client.size() == 2 ? client[0] : peer[0];
-  if (host == "0.0.0.0") host = peer[0];
-  server.client = host + ":" + client.back();
+  for (size_t i = 1; i < parts.size(); ++i) {
+    const std::vector<std::string> client = SplitColons(parts[i]);
+    if (!IsPort(client.back()) || client.size() > 2) return bad();
+    std::string host = client.size() == 2 ? client[0] : peer[0];
+    if (host == "0.0.0.0" || host == "[::]") host = peer[0];
+    (zookeepers || i == 2 ? server.zookeeper : server.client) =
+        host + ":" + client.back();
+  }
   return server;
 }
 
@@ -160,6 +285,7 @@ const ConfigSpec& CoordinatorConfigSpec() {
     auto* made = new ConfigSpec;
     AddEnsembleKeys(made);
     AddClientKeys(made);
+    AddTreeKeys(made);
     AddStoreKeys(made);
     return made;
   }();
@@ -189,11 +315,16 @@ absl::StatusOr<CoordinatorOptions> MakeCoordinatorOptions(
     ASSIGN_OR_RETURN(id, ReadMyId(options.data_dir));
   }
   MemberId self(static_cast<int32_t>(id));
-  if (servers.empty()) servers[self] = {"127.0.0.1:0", ""};
+  if (servers.empty()) servers[self] = {"127.0.0.1:0", "", "", false};
   if (servers.count(self) == 0) {
     return absl::InvalidArgumentError(
         fmt::format("this member's id is {}, but there is no server.{}", id,
                     id));
+  }
+
+  if (std::all_of(servers.begin(), servers.end(),
+                  [](const auto& server) { return server.second.observer; })) {
+    return absl::InvalidArgumentError("all members are observers");
   }
 
   coord::NodeOptions& node = options.node;
@@ -202,8 +333,9 @@ absl::StatusOr<CoordinatorOptions> MakeCoordinatorOptions(
   node.peers.self = self;
   node.peers.ensemble = config.GetString("ensemble.name");
   for (const auto& [member, address] : servers) {
-    zab.voters.push_back(member);
+    (address.observer ? zab.observers : zab.voters).push_back(member);
     node.client_addresses[member] = address.client;
+    node.zookeeper_addresses[member] = address.zookeeper;
     if (member != self) node.peers.addresses[member] = address.peer;
   }
   const std::string& own = servers[self].peer;
@@ -238,8 +370,21 @@ absl::StatusOr<CoordinatorOptions> MakeCoordinatorOptions(
       static_cast<size_t>(config.GetInt("globalOutstandingLimit"));
   member.max_requests_per_connection =
       static_cast<size_t>(config.GetInt("connection.outstanding.limit"));
+  member.prepare.enforce_quota = config.GetBool("enforceQuota");
+  member.prepare.ttl_enabled = config.GetBool("extendedTypesEnabled");
+  member.prepare.skip_acl = config.GetBool("skipACL");
+  member.super_digest =
+      config.GetString("DigestAuthenticationProvider.superDigest");
+  member.reaper.check_interval_ms =
+      config.GetInt("znode.container.checkIntervalMs");
+  member.reaper.max_per_minute = config.GetInt("znode.container.maxPerMinute");
+  member.reaper.max_never_used_ms =
+      config.GetInt("znode.container.maxNeverUsedIntervalMs");
   node.keep_log_entries = static_cast<size_t>(config.GetInt("snapCount"));
   node.version = kVersion;
+
+  FillDoor(config, servers[self], &options);
+  FillMonitor(config, servers, self, &options);
 
   options.store.directory = options.data_dir;
   options.store.member = self;

@@ -4,6 +4,7 @@
 #define SILLOK_COORDINATOR_CONFIG_H_
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -12,16 +13,23 @@
 #include "base/ids.h"
 #include "coordinator/server/node.h"
 #include "coordinator/store/rocks_store.h"
+#include "coordinator/zookeeper/door.h"
+#include "coordinator/zookeeper/monitor_facts.h"
 
 namespace sillok {
 
 const ConfigSpec& CoordinatorConfigSpec();
 
-// One `server.N=host:peerport[;clientport]`; ZooKeeper's
-// `host:port:electionport[:role][;[address:]port]` is understood too.
+// One `server.N=host:peerport[:role][;clientport[;zookeeperport]]`, where the
+// client port is that of gRPC. ZooKeeper's own form has an election port (which
+// is not used here): `host:port:electionport[:role][;[address:]port]`; then the
+// port behind the semicolon is ZooKeeper's. Ports may have an address before
+// them. role: participant or observer.
 struct ServerAddress {
-  std::string peer;    // host:port
-  std::string client;  // host:port, "" when not said
+  std::string peer;       // host:port
+  std::string client;     // host:port of gRPC, "" when not said
+  std::string zookeeper;  // host:port, "" when not said
+  bool observer = false;  // does not vote
   friend bool operator==(const ServerAddress&,
                          const ServerAddress&) = default;
 };
@@ -31,6 +39,12 @@ struct CoordinatorOptions {
   std::string data_dir;
   std::string http_listen;  // host:port
   coord::NodeOptions node;
+  // The ZooKeeper door, when there is one.
+  std::optional<coord::ZookeeperDoorOptions> zookeeper;
+  std::string words_whitelist;  // 4lw.commands.whitelist
+  // What four-letter words and admin commands tell, but the paths and ports that
+  // are known only after the start.
+  coord::MonitorConstants monitor;
   RocksStoreOptions store;
 };
 

@@ -12,7 +12,9 @@
 #include <vector>
 
 #include "base/logging.h"
+#include "base/rpc/socket_tuning.h"
 #include "base/status_macros.h"
+#include "coordinator/zookeeper/admin_commands.h"
 #include "fmt/format.h"
 
 namespace sillok {
@@ -32,13 +34,14 @@ absl::Status MakeDirectory(const std::string& path) {
 
 // Appears whole or not at all, for those who wait for it.
 absl::Status WritePorts(const std::string& data_dir, int grpc, int peer,
-                        int http) {
+                        int http, int zookeeper) {
   std::string path = data_dir + "/ports.json";
   std::string temporary = path + ".tmp";
   {
     std::ofstream file(temporary);
-    file << fmt::format("{{\"grpc\": {}, \"peer\": {}, \"http\": {}}}\n", grpc,
-                        peer, http);
+    file << fmt::format(
+        "{{\"grpc\": {}, \"peer\": {}, \"http\": {}, \"zookeeper\": {}}}\n",
+        grpc, peer, http, zookeeper);
     if (!file.flush()) {
       return absl::InternalError("cannot write " + temporary);
     }
@@ -50,11 +53,23 @@ absl::Status WritePorts(const std::string& data_dir, int grpc, int peer,
   return absl::OkStatus();
 }
 
+// A ZooKeeper's data is not ours to read, and beginning anew beside it would be
+// losing it as far as clients can tell.
+absl::Status CheckNoZookeeperData(const std::string& data_dir) {
+  const std::string theirs = data_dir + "/version-2";
+  struct stat found{};
+  if (stat(theirs.c_str(), &found) != 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      theirs + " holds the data of a ZooKeeper, which cannot be taken over: "
+               "give this coordinator a dataDir of its own");
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Start(
     CoordinatorOptions options, std::function<void(absl::Status)> on_fatal) {
   RETURN_IF_ERROR(MakeDirectory(options.data_dir));
+  RETURN_IF_ERROR(CheckNoZookeeperData(options.data_dir));
   // Of an earlier run; whoever waits for the ports must not read these.
   unlink((options.data_dir + "/ports.json").c_str());
   ASSIGN_OR_RETURN(std::unique_ptr<CoordinatorStore> store,
@@ -63,6 +78,12 @@ absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Start(
   MemberId self = options.node.peers.self;
   size_t members = options.node.member.zab.voters.size();
   options.node.on_fatal = std::move(on_fatal);
+  options.node.make_door = [&options, coordinator = coordinator.get()](
+                               coord::DoorContext context) {
+    return coordinator->OpenZookeeperDoor(options.zookeeper,
+                                          options.words_whitelist,
+                                          options.monitor, std::move(context));
+  };
   ASSIGN_OR_RETURN(coordinator->node_,
                    coord::Node::Start(std::move(options.node),
                                       std::move(store)));
@@ -72,13 +93,16 @@ absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Start(
       HttpEndpoint::Start(
           options.http_listen, &coordinator->metrics_,
           [node = coordinator->node_.get()] { return node->health(); }));
+  coordinator->AddCommands();
   RETURN_IF_ERROR(WritePorts(options.data_dir, coordinator->grpc_port(),
                              coordinator->peer_port(),
-                             coordinator->http_port()));
+                             coordinator->http_port(),
+                             coordinator->zookeeper_port()));
   LOG(INFO) << "member " << self << " of " << members << " started, grpc_port="
             << coordinator->grpc_port()
             << " peer_port=" << coordinator->peer_port()
             << " http_port=" << coordinator->http_port()
+            << " zookeeper_port=" << coordinator->zookeeper_port()
             << " data_dir=" << options.data_dir;
   return coordinator;
 }
@@ -88,6 +112,52 @@ Coordinator::~Coordinator() { Stop(); }
 void Coordinator::Stop() {
   http_.reset();  // it asks the node
   if (node_ != nullptr) node_->Stop();
+}
+
+absl::StatusOr<std::unique_ptr<coord::ClientDoor>>
+Coordinator::OpenZookeeperDoor(
+    std::optional<coord::ZookeeperDoorOptions> options,
+    const std::string& words_whitelist, coord::MonitorConstants constants,
+    coord::DoorContext context) {
+  monitor_ = std::make_unique<coord::Monitor>(
+      std::move(constants), context.member, std::move(context.facts),
+      [this](ConnectionId id) {
+        return zookeeper_ == nullptr ? "" : zookeeper_->PeerOf(id);
+      });
+  if (!options.has_value()) return nullptr;
+  words_ = std::make_unique<coord::FourLetterWords>(
+      coord::ParseWhitelist(words_whitelist), monitor_.get());
+  options->metrics = &metrics_;
+  options->tcp_congestion = rpc::TcpCongestion();
+  ASSIGN_OR_RETURN(
+      std::unique_ptr<coord::ZookeeperDoor> door,
+      coord::ZookeeperDoor::Start(
+          *options, std::move(context.loop),
+          {std::move(context.clients),
+           [this](std::string_view word, std::string_view argument) {
+             return words_->Answer(word, argument);
+           }}));
+  zookeeper_ = door.get();
+  zookeeper_port_ = door->port();
+  return door;
+}
+
+void Coordinator::AddCommands() {
+  http_->AddJson("/commands", coord::ListAdminCommands);
+  auto add = [this](const std::string& name) {
+    if (name.empty()) return;
+    http_->AddJson("/commands/" + name, [this, name] {
+      std::string answer;
+      bool ran = node_->RunOnLoop([&] {
+        answer = coord::RunAdminCommand(name, monitor_.get());
+      });
+      return ran ? answer : coord::RunAdminCommand(name, nullptr);
+    });
+  };
+  for (const auto& [name, alias] : coord::AdminCommandNames()) {
+    add(name);
+    add(alias);
+  }
 }
 
 void Coordinator::AddMetrics() {

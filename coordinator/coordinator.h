@@ -5,6 +5,8 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -12,6 +14,9 @@
 #include "base/metrics.h"
 #include "coordinator/config.h"
 #include "coordinator/server/node.h"
+#include "coordinator/zookeeper/door.h"
+#include "coordinator/zookeeper/four_letter_words.h"
+#include "coordinator/zookeeper/monitor.h"
 
 namespace sillok {
 
@@ -19,7 +24,8 @@ namespace sillok {
 class Coordinator {
  public:
   // `on_fatal`: this member must not go on; see NodeOptions. Once it listens,
-  // the ports are in dataDir/ports.json: {"grpc": n, "peer": n, "http": n}.
+  // the ports are in dataDir/ports.json: {"grpc": n, "peer": n, "http": n,
+  // "zookeeper": n}, the last of them -1 when there is no such door.
   static absl::StatusOr<std::unique_ptr<Coordinator>> Start(
       CoordinatorOptions options,
       std::function<void(absl::Status)> on_fatal);
@@ -31,12 +37,25 @@ class Coordinator {
   int grpc_port() const { return node_->client_port(); }
   int peer_port() const { return node_->peer_port(); }
   int http_port() const { return http_->port(); }
+  int zookeeper_port() const { return zookeeper_port_; }
 
  private:
   Coordinator() = default;
+  // On behalf of the node, while it starts. Null without `options`; the monitor
+  // is there in any case.
+  absl::StatusOr<std::unique_ptr<coord::ClientDoor>> OpenZookeeperDoor(
+      std::optional<coord::ZookeeperDoorOptions> options,
+      const std::string& words_whitelist, coord::MonitorConstants constants,
+      coord::DoorContext context);
   void AddMetrics();
+  void AddCommands();
 
   MetricsRegistry metrics_;
+  // Used on the node's loop, which ends before them.
+  std::unique_ptr<coord::Monitor> monitor_;
+  std::unique_ptr<coord::FourLetterWords> words_;
+  coord::ZookeeperDoor* zookeeper_ = nullptr;  // the node's
+  int zookeeper_port_ = -1;
   std::unique_ptr<coord::Node> node_;
   std::unique_ptr<HttpEndpoint> http_;
 };

@@ -12,6 +12,7 @@
 #include "base/version.h"
 #include "coordinator/config.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/zoo_cfg.h"
 
 namespace {
 
@@ -31,8 +32,12 @@ int main(int argc, char** argv) {
       "and watches, agreed on by a quorum.",
       "sillok-coordinator");
   sillok::ConfigSources sources;
+  std::string zoo_cfg_path;
   bool print_config = false;
   app.add_option("--config", sources.file, "Properties file (key=value).");
+  app.add_option("--zoo-cfg", zoo_cfg_path,
+                 "ZooKeeper's zoo.cfg; weaker than --set, and keys that mean "
+                 "nothing here are ignored.");
   app.add_option("--set", sources.sets,
                  "key=value; may be given more than once. Stronger than the "
                  "environment (SILLOK_DATADIR=...), which is stronger than "
@@ -47,6 +52,14 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   sources.env = sillok::ReadEnvironment();
+  sillok::ZooCfg zoo_cfg;
+  if (!zoo_cfg_path.empty()) {
+    auto read = sillok::ReadZooCfg(zoo_cfg_path);
+    if (!read.ok()) return Fail(read.status(), 2);
+    zoo_cfg = *std::move(read);
+    sources.sets.insert(sources.sets.begin(), zoo_cfg.sets.begin(),
+                        zoo_cfg.sets.end());
+  }
   auto config =
       sillok::Config::Load(sillok::CoordinatorConfigSpec(), sources);
   if (!config.ok()) return Fail(config.status(), 2);
@@ -65,6 +78,10 @@ int main(int argc, char** argv) {
   LOG(INFO) << "sillok-coordinator " << sillok::kVersion
             << " tcp=" << congestion << " " << allocator
             << " max_open_files=" << files;
+
+  for (const std::string& key : zoo_cfg.ignored) {
+    LOG(WARNING) << zoo_cfg_path << ": " << key << " means nothing here";
+  }
 
   // A member that must not go on ends like one that was told to, but says so
   // in its exit code.

@@ -112,6 +112,8 @@ std::vector<DevNode> PlanNodes(const DevClusterSpec& spec) {
     node.http_port = port(1);
     (kind == DevNode::Kind::kCoordinator ? node.peer_port
                                          : node.kafka_port) = port(2);
+    (kind == DevNode::Kind::kCoordinator ? node.zookeeper_port
+                                         : node.replication_port) = port(3);
     node.dir = spec.dir + "/" + node.name();
     nodes.push_back(std::move(node));
   };
@@ -131,7 +133,9 @@ nlohmann::json NodeToJson(const DevNode& node) {
           {"grpc_port", node.grpc_port},
           {"peer_port", node.peer_port},
           {"http_port", node.http_port},
-          {"kafka_port", node.kafka_port}};
+          {"zookeeper_port", node.zookeeper_port},
+          {"kafka_port", node.kafka_port},
+          {"replication_port", node.replication_port}};
 }
 
 // True once `done` says so; false when the time is over.
@@ -158,6 +162,9 @@ std::string DevNode::http_address() const {
 }
 std::string DevNode::kafka_address() const {
   return fmt::format("{}:{}", kHost, kafka_port);
+}
+std::string DevNode::zookeeper_address() const {
+  return fmt::format("{}:{}", kHost, zookeeper_port);
 }
 
 absl::Status FindServerBinaries(DevClusterSpec* spec) {
@@ -247,6 +254,8 @@ absl::StatusOr<DevCluster> DevCluster::Load(const std::string& dir) {
     node.peer_port = entry.value("peer_port", 0);
     node.http_port = entry.value("http_port", 0);
     node.kafka_port = entry.value("kafka_port", 0);
+    node.zookeeper_port = entry.value("zookeeper_port", 0);
+    node.replication_port = entry.value("replication_port", 0);
     node.dir = path + "/" + node.name();
     (node.kind == DevNode::Kind::kBroker ? spec.brokers : spec.coordinators) =
         node.id;
@@ -259,24 +268,29 @@ std::string DevCluster::NodeConfig(const DevNode& node) const {
   std::string text = "# Made by sillok dev.\n";
   if (node.kind == DevNode::Kind::kCoordinator) {
     text += fmt::format(
-        "myid={}\ndataDir={}\ngrpc.listen={}\nadmin.listen={}\n", node.id,
-        node.data_path(), node.grpc_address(), node.http_address());
+        "myid={}\ndataDir={}\ngrpc.listen={}\nadmin.listen={}\n"
+        "clientPortAddress={}\nclientPort={}\nmaxClientCnxns=0\n"
+        "4lw.commands.whitelist=*\n",
+        node.id, node.data_path(), node.grpc_address(), node.http_address(),
+        kHost, node.zookeeper_port);
     for (const DevNode& peer : nodes_) {
       if (peer.kind != DevNode::Kind::kCoordinator) continue;
-      text += fmt::format("server.{}={}:{};{}\n", peer.id, kHost,
-                          peer.peer_port, peer.grpc_port);
+      text += fmt::format("server.{}={}:{};{};{}\n", peer.id, kHost,
+                          peer.peer_port, peer.grpc_port, peer.zookeeper_port);
     }
     for (const std::string& set : spec_.coordinator_sets) text += set + "\n";
     return text;
   }
   text += fmt::format(
-      "broker.id={}\nlog.dirs={}\nlisteners=GRPC://{},PLAINTEXT://{}\n"
+      "broker.id={}\nlog.dirs={}\n"
+      "listeners=GRPC://{},PLAINTEXT://{},REPLICATION://{}:{}\n"
       "http.listen={}\n"
       "coordinator.connect={}\nzookeeper.session.timeout.ms=6000\n"
       "broker.disconnect.timeout.ms=1000\n"
       "default.replication.factor={}\nnum.partitions=1\n",
       node.id, node.data_path(), node.grpc_address(), node.kafka_address(),
-      node.http_address(), CoordinatorAddresses(), std::min(3, spec_.brokers));
+      kHost, node.replication_port, node.http_address(),
+      CoordinatorAddresses(), std::min(3, spec_.brokers));
   if (spec_.brokers >= 3) text += "min.insync.replicas=2\n";
   for (const std::string& set : spec_.broker_sets) text += set + "\n";
   return text;
@@ -524,6 +538,15 @@ std::string DevCluster::CoordinatorAddresses() const {
   return text;
 }
 
+std::string DevCluster::ZookeeperAddresses() const {
+  std::string text;
+  for (const DevNode& node : nodes_) {
+    if (node.zookeeper_port == 0) continue;
+    text += (text.empty() ? "" : ",") + node.zookeeper_address();
+  }
+  return text;
+}
+
 std::string DevCluster::ToJson() const {
   nlohmann::json json = {{"coordinators", nlohmann::json::array()},
                          {"brokers", nlohmann::json::array()}};
@@ -540,6 +563,9 @@ std::string DevCluster::ToJson() const {
       json["brokers"].push_back(std::move(entry));
     } else {
       entry["zookeeper"] = nullptr;
+      if (node.zookeeper_port > 0) {
+        entry["zookeeper"] = node.zookeeper_address();
+      }
       json["coordinators"].push_back(std::move(entry));
     }
   }

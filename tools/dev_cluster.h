@@ -37,15 +37,18 @@ struct DevNode {
   Kind kind = Kind::kBroker;
   int id = 0;
   int grpc_port = 0;
-  int peer_port = 0;  // coordinators only
+  int peer_port = 0;       // coordinators only
+  int zookeeper_port = 0;  // coordinators only; 0 = none
   int http_port = 0;
-  int kafka_port = 0;  // brokers only
+  int kafka_port = 0;        // brokers only
+  int replication_port = 0;  // brokers only
   std::string dir;
 
   std::string name() const;  // coordinator-1, broker-2
   std::string grpc_address() const;
   std::string http_address() const;
   std::string kafka_address() const;
+  std::string zookeeper_address() const;
   std::string log_path() const { return dir + "/log"; }
   std::string data_path() const { return dir + "/data"; }
 };
@@ -90,6 +93,7 @@ class DevCluster {
   std::string BrokerAddresses() const;
   std::string KafkaAddresses() const;
   std::string CoordinatorAddresses() const;
+  std::string ZookeeperAddresses() const;
   // The document of `sillok dev up --json`.
   std::string ToJson() const;
 

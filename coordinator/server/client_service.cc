@@ -87,7 +87,7 @@ class ClientService::Stream {
   bool ReadOn() {
     if (reading_ || ending_ || !open_) return true;
     if (queue_.size() >= kMaxQueuedMessages ||
-        !owner_->handler_.wants_requests(id_)) {
+        !owner_->handler_.clients.wants_requests(id_)) {
       return false;
     }
     Read();
@@ -106,7 +106,7 @@ class ClientService::Stream {
     id_ = ConnectionId(++owner_->last_id_);
     owner_->streams_.emplace(id_, this);
     open_ = true;
-    owner_->handler_.on_connection(id_, AddressOf(context_.peer()));
+    owner_->handler_.clients.on_connection(id_, AddressOf(context_.peer()));
     Read();
   }
 
@@ -125,7 +125,7 @@ class ClientService::Stream {
       MaybeDelete();
       return;
     }
-    owner_->handler_.on_request(id_, std::move(incoming_));
+    owner_->handler_.clients.on_request(id_, std::move(incoming_));
     incoming_.Clear();
     if (!ReadOn()) owner_->paused_.push_back(id_);
   }
@@ -142,7 +142,7 @@ class ClientService::Stream {
   // The client is gone, or has said its last word.
   void Disconnect() {
     if (!std::exchange(disconnected_, true) && !ending_) {
-      owner_->handler_.on_disconnect(id_);
+      owner_->handler_.clients.on_disconnect(id_);
       ending_ = true;
     }
     queue_.clear();

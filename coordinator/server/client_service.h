@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "coordinator/server/client_door.h"
 #include "coordinator/server/event_loop.h"
 #include "coordinator/server/member.h"
 #include "proto/coordinator.grpc.pb.h"
@@ -22,11 +23,7 @@ class ClientService {
  public:
   // What a stream needs of the node.
   struct Handler {
-    // With the address of the peer, without its port.
-    std::function<void(ConnectionId, std::string)> on_connection;
-    std::function<void(ConnectionId, v1::SessionRequest)> on_request;
-    std::function<void(ConnectionId)> on_disconnect;
-    std::function<bool(ConnectionId)> wants_requests;
+    ClientHandler clients;
     std::function<void(v1::MemberStatusResponse*)> fill_status;
   };
 

@@ -1,18 +1,18 @@
-// One thread that owns a coordinator member: it polls a gRPC completion queue,
-// runs what other threads post, and closes each batch of inputs with a turn.
+// One thread that owns a coordinator member: a net::Loop, so that sockets of
+// framed protocols are read, decided and answered on it without a hop, and a
+// second thread that brings it what gRPC has completed.
 #ifndef SILLOK_COORDINATOR_SERVER_EVENT_LOOP_H_
 #define SILLOK_COORDINATOR_SERVER_EVENT_LOOP_H_
 
-#include <grpcpp/alarm.h>
 #include <grpcpp/completion_queue.h>
 
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <thread>
-#include <vector>
+#include <utility>
 
+#include "base/net/loop.h"
 #include "base/strand.h"
 
 namespace sillok::coord {
@@ -38,8 +38,8 @@ class Operation final : public CompletionHandler {
   void (Object::*method_)(bool);
 };
 
-// gRPC's own polling thread is the loop, so a request is read, decided and
-// answered without a hop between threads.
+// All inputs that are ready together (readable sockets, gRPC's completions, what
+// other threads post) make one turn, which the hook closes.
 class EventLoop {
  public:
   struct Hooks {
@@ -49,35 +49,35 @@ class EventLoop {
     std::function<void()> on_turn;
   };
 
-  explicit EventLoop(std::unique_ptr<grpc::ServerCompletionQueue> queue);
+  EventLoop();
   // Stop must have been called if Start was.
   ~EventLoop();
 
+  // The queue whose completions are brought here. Before Start.
+  void Take(std::unique_ptr<grpc::ServerCompletionQueue> queue) {
+    queue_ = std::move(queue);
+  }
   void Start(int64_t tick_ms, Hooks hooks);
-  // Any thread. Runs `task` on the loop. Dropped once Stop has begun to drain.
-  void Post(Task task);
+  // Any thread. Runs `task` on the loop, once that is started. Dropped once Stop
+  // has begun to drain.
+  void Post(Task task) { loop_->Post(std::move(task)); }
   // Shuts the queue down, runs what is left in it, and joins. All servers on
-  // the queue must have been shut down. Not on the loop.
+  // the queue and on the loop must have been shut down. Not on the loop.
   void Stop();
 
   grpc::ServerCompletionQueue* queue() { return queue_.get(); }
+  // For a FrameServer on this loop. Its connections act in the same turns.
+  const std::shared_ptr<net::Loop>& net_loop() { return loop_; }
 
  private:
-  class Wake;
-  void Run(int64_t tick_ms);
-  // False when the queue is shut down and empty.
-  bool Poll(int64_t wait_ms);
-  void RunPosted();
+  // The forwarding thread.
+  void Forward();
 
   std::unique_ptr<grpc::ServerCompletionQueue> queue_;
+  const std::shared_ptr<net::Loop> loop_;
   Hooks hooks_;
-  std::thread thread_;
-
-  std::mutex mutex_;
-  std::vector<Task> posted_;  // under mutex_
-  bool waking_ = false;       // under mutex_: a wake-up is in the queue
-  bool stopped_ = false;      // under mutex_
-  std::unique_ptr<Wake> wake_;
+  bool started_ = false;
+  std::thread forwarder_;
 };
 
 }  // namespace sillok::coord

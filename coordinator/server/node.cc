@@ -13,6 +13,7 @@
 #include "base/rpc/server.h"
 #include "base/status_macros.h"
 #include "base/strand.h"
+#include "coordinator/server/admin_service.h"
 #include "coordinator/server/client_service.h"
 #include "coordinator/server/event_loop.h"
 #include "coordinator/server/peer_service.h"
@@ -27,6 +28,8 @@ namespace {
 constexpr uint64_t kTrimInterval = 10'000;
 // How long Stop lets a leader finish what is proposed.
 constexpr int kHandOverMs = 1'000;
+// How long clients have to take their last messages.
+constexpr int kLastAnswersMs = 200;
 
 template <typename Number>
 Number RandomNumber() {
@@ -91,6 +94,7 @@ class Node::Impl {
   void Stop();
 
   void TransferLeadership(MemberId to, TransferDone done);
+  bool RunOnLoopUnlessOver(const std::function<void()>& task);
   int client_port() const { return client_server_->port(); }
   int peer_port() const { return peer_server_->port(); }
   NodeFacts facts() const {
@@ -100,7 +104,10 @@ class Node::Impl {
 
  private:
   void MakeMember(std::unique_ptr<ZnodeTree> tree);
+  ClientHandler MakeClientHandler();
+  AdminService::Handler MakeAdminHandler();
   absl::Status Listen();
+  absl::Status OpenDoor();
   void StartLoop();
 
   void OnPeerMessage(v1::PeerMessage message);
@@ -115,6 +122,7 @@ class Node::Impl {
   void EndTransfer(const TransferEnd& end);
   void MaybeTrim();
   void Fatal(absl::Status status);
+  NodeFacts CollectFacts() const;
   void UpdateFacts();
   template <typename Function>
   void RunOnLoop(Function function);
@@ -124,13 +132,15 @@ class Node::Impl {
   std::unique_ptr<Member> member_;
 
   ClientService client_service_;
+  std::unique_ptr<AdminService> admin_service_;
   std::unique_ptr<EventLoop> loop_;
-  std::unique_ptr<Executor> disk_;  // takes snapshots in, loads them
+  std::unique_ptr<Executor> disk_;  // takes snapshots in, loads and gives them
   std::unique_ptr<PeerService> peer_service_;
   std::unique_ptr<PeerTransport> transport_;
   std::unique_ptr<rpc::RpcServer> client_server_;
   std::unique_ptr<rpc::RpcServer> peer_server_;
   std::unique_ptr<SnapshotSender> snapshot_sender_;
+  std::unique_ptr<ClientDoor> door_;  // may be null
 
   uint64_t requests_ = 0;
   Zxid trimmed_at_;
@@ -138,6 +148,10 @@ class Node::Impl {
   bool failed_ = false;
   bool closed_ = false;   // the loop only drains: the store may be gone
   bool stopped_ = false;  // of the thread that calls Stop
+
+  // Held while somebody waits for the loop, so that it does not end meanwhile.
+  std::mutex visitors_mutex_;
+  bool over_ = false;  // under visitors_mutex_: the loop takes nothing more
 
   mutable std::mutex facts_mutex_;
   NodeFacts facts_;  // under facts_mutex_
@@ -166,9 +180,10 @@ void Node::Impl::MakeMember(std::unique_ptr<ZnodeTree> tree) {
   member.first_ticket = RandomNumber<uint64_t>();
   member.new_password = RandomPassword;
   // ZooKeeper's shape: the member in the top byte, then the time, so that a
-  // restarted member does not give an old number again.
+  // restarted member does not give an old number again. Never negative as a
+  // signed number, which not all clients would bear.
   member.first_session_id =
-      (static_cast<uint64_t>(member.zab.self.value() & 0xff) << 56) |
+      (static_cast<uint64_t>(member.zab.self.value() & 0x7f) << 56) |
       ((static_cast<uint64_t>(Clock::Real().WallMs()) << 16) &
        0x00ff'ffff'ffff'ffff);
   member_ = std::make_unique<Member>(member, store_->recovered().hard_state,
@@ -176,12 +191,17 @@ void Node::Impl::MakeMember(std::unique_ptr<ZnodeTree> tree) {
 }
 
 absl::Status Node::Impl::Listen() {
+  disk_ = std::make_unique<Executor>("coord-disk", 1);
+  admin_service_ = std::make_unique<AdminService>(disk_.get(), store_.get(),
+                                                  MakeAdminHandler());
+  loop_ = std::make_unique<EventLoop>();
   std::unique_ptr<grpc::ServerCompletionQueue> queue;
-  ASSIGN_OR_RETURN(client_server_,
-                   rpc::RpcServer::Start({options_.client_listen},
-                                         {client_service_.service()}, &queue));
-  loop_ = std::make_unique<EventLoop>(std::move(queue));
-  disk_ = std::make_unique<Executor>("coord-snap-in", 1);
+  ASSIGN_OR_RETURN(
+      client_server_,
+      rpc::RpcServer::Start({options_.client_listen},
+                            {client_service_.service(), admin_service_.get()},
+                            &queue));
+  loop_->Take(std::move(queue));
   peer_service_ = std::make_unique<PeerService>(
       options_.peers, loop_.get(), disk_.get(), store_.get());
   transport_ = std::make_unique<PeerTransport>(
@@ -218,18 +238,48 @@ absl::Status Node::Impl::Listen() {
       });
   absl::StatusOr<std::unique_ptr<rpc::RpcServer>> peer_server =
       rpc::RpcServer::Start({options_.peer_listen}, {peer_service_.get()});
-  if (!peer_server.ok()) {
+  absl::Status status = peer_server.status();
+  if (status.ok()) {
+    peer_server_ = *std::move(peer_server);
+    status = OpenDoor();
+  }
+  if (!status.ok()) {
+    if (peer_server_ != nullptr) peer_server_->Shutdown(0);
     client_server_->Shutdown(0);
     loop_->Stop();
     stopped_ = true;
-    return peer_server.status();
   }
-  peer_server_ = *std::move(peer_server);
+  return status;
+}
+
+absl::Status Node::Impl::OpenDoor() {
+  if (options_.make_door == nullptr) return absl::OkStatus();
+  DoorContext context;
+  context.loop = loop_->net_loop();
+  context.clients = MakeClientHandler();
+  context.member = member_.get();
+  context.facts = [this] { return CollectFacts(); };
+  ASSIGN_OR_RETURN(door_, options_.make_door(std::move(context)));
   return absl::OkStatus();
 }
 
-void Node::Impl::StartLoop() {
-  ClientService::Handler handler;
+AdminService::Handler Node::Impl::MakeAdminHandler() {
+  AdminService::Handler handler;
+  handler.list_sessions = [this](v1::ListSessionsResponse* response,
+                                 std::function<void()> done) {
+    loop_->Post([this, response, done = std::move(done)] {
+      member_->FillSessions(response);
+      done();
+    });
+  };
+  handler.transfer_leadership = [this](MemberId to, TransferDone done) {
+    TransferLeadership(to, std::move(done));
+  };
+  return handler;
+}
+
+ClientHandler Node::Impl::MakeClientHandler() {
+  ClientHandler handler;
   handler.on_connection = [this](ConnectionId id, std::string client_ip) {
     member_->OnConnection(id, std::move(client_ip), CurrentTime());
   };
@@ -243,6 +293,12 @@ void Node::Impl::StartLoop() {
   handler.wants_requests = [this](ConnectionId id) {
     return member_->WantsRequests(id);
   };
+  return handler;
+}
+
+void Node::Impl::StartLoop() {
+  ClientService::Handler handler;
+  handler.clients = MakeClientHandler();
   handler.fill_status = [this](v1::MemberStatusResponse* status) {
     UpdateFacts();
     std::lock_guard lock(facts_mutex_);
@@ -310,6 +366,7 @@ void Node::Impl::OnTurn() {
   if (!failed_ && !closed_) CarryOut(member_->TakeOutput(CurrentTime()));
   transport_->EndTurn();
   client_service_.EndTurn();
+  if (door_ != nullptr) door_->EndTurn();
 }
 
 void Node::Impl::CarryOut(MemberOutput output) {
@@ -317,7 +374,13 @@ void Node::Impl::CarryOut(MemberOutput output) {
   SendToPeers(output);
   if (output.rows.has_value()) store_->Apply(*std::move(output.rows));
   for (ClientAction& action : output.clients) {
-    client_service_.Do(std::move(action));
+    if (door_ == nullptr || !door_->Owns(action.connection)) {
+      client_service_.Do(std::move(action));
+    } else if (action.message.has_value()) {
+      door_->Send(action.connection, *action.message);
+    } else {
+      door_->End(action.connection, action.end);
+    }
   }
   for (const zab::SnapshotSend& send : output.snapshots) {
     LOG(INFO) << "sending a snapshot to peer " << send.to;
@@ -459,7 +522,7 @@ void Node::Impl::Fatal(absl::Status status) {
   if (options_.on_fatal != nullptr) options_.on_fatal(std::move(status));
 }
 
-void Node::Impl::UpdateFacts() {
+NodeFacts Node::Impl::CollectFacts() const {
   NodeFacts facts;
   member_->FillStatus(&facts.status);
   facts.status.set_version(options_.version);
@@ -467,6 +530,10 @@ void Node::Impl::UpdateFacts() {
     v1::MemberAddress* member = facts.status.add_members();
     member->set_member_id(id.value());
     member->set_client_address(address);
+    auto zookeeper = options_.zookeeper_addresses.find(id);
+    if (zookeeper != options_.zookeeper_addresses.end()) {
+      member->set_zookeeper_address(zookeeper->second);
+    }
     auto peer = options_.peers.addresses.find(id);
     member->set_peer_address(peer == options_.peers.addresses.end()
                                  ? options_.peer_listen
@@ -484,6 +551,11 @@ void Node::Impl::UpdateFacts() {
     facts.rejected = member_->sequencer()->counters().rejected;
     facts.expired_sessions = member_->sequencer()->counters().expired_sessions;
   }
+  return facts;
+}
+
+void Node::Impl::UpdateFacts() {
+  NodeFacts facts = CollectFacts();
   std::lock_guard lock(facts_mutex_);
   facts_ = std::move(facts);
 }
@@ -498,6 +570,13 @@ void Node::Impl::RunOnLoop(Function function) {
     done.set_value();
   });
   done.get_future().wait();
+}
+
+bool Node::Impl::RunOnLoopUnlessOver(const std::function<void()>& task) {
+  std::lock_guard lock(visitors_mutex_);
+  if (over_) return false;
+  RunOnLoop(task);
+  return true;
 }
 
 void Node::Impl::Stop() {
@@ -522,7 +601,8 @@ void Node::Impl::Stop() {
   RunOnLoop([&] { member_->Resign(CurrentTime()); });
   RunOnLoop([] {});  // its output has been carried out
   // Streams get a moment to take their last messages.
-  client_server_->Shutdown(200);
+  if (door_ != nullptr) door_->Stop(kLastAnswersMs);
+  client_server_->Shutdown(kLastAnswersMs);
   RunOnLoop([&] { transport_->Stop(); });
   peer_server_->Shutdown(0);
   RunOnLoop([&] {
@@ -542,6 +622,10 @@ void Node::Impl::Stop() {
   if (!flushed.ok()) LOG(ERROR) << "last write failed: " << flushed;
   disk_.reset();
   store_.reset();  // its callbacks post to the loop, which still is
+  {
+    std::lock_guard lock(visitors_mutex_);
+    over_ = true;
+  }
   loop_->Stop();
 }
 
@@ -558,6 +642,9 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Start(
 void Node::Stop() { impl_->Stop(); }
 void Node::TransferLeadership(MemberId to, TransferDone done) {
   impl_->TransferLeadership(to, std::move(done));
+}
+bool Node::RunOnLoop(const std::function<void()>& task) {
+  return impl_->RunOnLoopUnlessOver(task);
 }
 int Node::client_port() const { return impl_->client_port(); }
 int Node::peer_port() const { return impl_->peer_port(); }

@@ -19,29 +19,13 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/ids.h"
+#include "base/net/loop.h"
+#include "coordinator/server/client_door.h"
 #include "coordinator/server/member.h"
 #include "coordinator/server/peer_transport.h"
 #include "coordinator/store/store.h"
 
 namespace sillok::coord {
-
-struct NodeOptions {
-  // `seed`, `first_ticket`, `first_session_id` and `new_password` are filled in.
-  MemberOptions member;
-  PeerOptions peers;
-  std::string client_listen = "0.0.0.0:2180";  // host:port, port 0 = any
-  std::string peer_listen = "0.0.0.0:2888";
-  // For MemberStatus: where clients find each member, "" = unknown.
-  std::map<MemberId, std::string> client_addresses;
-  int64_t zab_tick_ms = 50;
-  // Log entries kept behind what is applied, so that a member that was away
-  // gets the difference and not a snapshot.
-  size_t keep_log_entries = 100'000;  // snapCount
-  std::string version = "dev";
-  // Called once, on any thread, when this member must not go on: the disk
-  // failed, or its state differs from the ensemble's. The process should exit.
-  std::function<void(absl::Status)> on_fatal;
-};
 
 // What metrics and health ask for; a copy, at most a tick old.
 struct NodeFacts {
@@ -58,6 +42,37 @@ struct NodeFacts {
   size_t synced_voters = 0;
 };
 
+// What a node gives a door it is to have. Everything is for the loop.
+struct DoorContext {
+  std::shared_ptr<net::Loop> loop;  // runs once all doors are made
+  ClientHandler clients;
+  Member* member = nullptr;
+  std::function<NodeFacts()> facts;  // as of now
+};
+using MakeDoor =
+    std::function<absl::StatusOr<std::unique_ptr<ClientDoor>>(DoorContext)>;
+
+struct NodeOptions {
+  // `seed`, `first_ticket`, `first_session_id` and `new_password` are filled in.
+  MemberOptions member;
+  PeerOptions peers;
+  std::string client_listen = "0.0.0.0:2180";  // host:port, port 0 = any
+  std::string peer_listen = "0.0.0.0:2888";
+  // A further door; may be null.
+  MakeDoor make_door;
+  // For MemberStatus: where clients find each member, "" = unknown.
+  std::map<MemberId, std::string> client_addresses;
+  std::map<MemberId, std::string> zookeeper_addresses;
+  int64_t zab_tick_ms = 50;
+  // Log entries kept behind what is applied, so that a member that was away
+  // gets the difference and not a snapshot.
+  size_t keep_log_entries = 100'000;  // snapCount
+  std::string version = "dev";
+  // Called once, on any thread, when this member must not go on: the disk
+  // failed, or its state differs from the ensemble's. The process should exit.
+  std::function<void(absl::Status)> on_fatal;
+};
+
 // Start and Stop from one thread; the rest is thread-safe.
 class Node {
  public:
@@ -70,6 +85,9 @@ class Node {
 
   int client_port() const;
   int peer_port() const;
+  // Runs `task` on the loop and waits for it. False, and not run, once Stop has
+  // ended the loop. Not on the loop.
+  bool RunOnLoop(const std::function<void()>& task);
   NodeFacts facts() const;
   // OK while part of a quorum that serves.
   absl::Status health() const;

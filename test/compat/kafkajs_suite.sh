@@ -38,6 +38,7 @@ start_cluster() {
 myid=1
 dataDir=$work/coordinator
 grpc.listen=127.0.0.1:19501
+clientPort=-1
 server.1=127.0.0.1:19502;19501
 PROPERTIES
   "$servers/sillok-coordinator" --config "$work/coordinator.properties" \

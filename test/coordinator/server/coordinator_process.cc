@@ -110,6 +110,7 @@ void ProcessEnsemble::Start(int id) {
   set("dataDir", DataDir(id));
   set("grpc.listen", server(id));
   set("admin.listen", "127.0.0.1:0");
+  set("clientPort", "0");
   for (int i = 1; i <= members_; ++i) {
     set("server." + std::to_string(i),
         "127.0.0.1:" + std::to_string(peer_ports_[i]) + ";" +
@@ -144,6 +145,17 @@ void ProcessEnsemble::Kill(int id) {
   kill(pid, SIGKILL);
   waitpid(pid, nullptr, 0);
   processes_.erase(id);
+}
+
+std::optional<int> ProcessEnsemble::Exited(int id) {
+  int status = 0;
+  auto it = processes_.find(id);
+  if (it == processes_.end() ||
+      waitpid(it->second, &status, WNOHANG) != it->second) {
+    return std::nullopt;
+  }
+  processes_.erase(it);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 int ProcessEnsemble::Terminate(int id) {
