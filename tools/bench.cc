@@ -22,7 +22,9 @@
 #include "client/producer.h"
 #include "fmt/format.h"
 #include "tools/bench_coord.h"
+#include "tools/bench_sessions.h"
 #include "tools/context.h"
+#include "tools/latencies.h"
 
 namespace sillok::tools {
 namespace {
@@ -59,31 +61,6 @@ double BrokerCpu(const std::vector<int>& pids) {
   for (int pid : pids) sum += std::max(0.0, CpuSeconds(pid));
   return sum;
 }
-
-// Times in buckets that grow by 2 %, from 1 us.
-class Latencies {
- public:
-  void Add(double us) {
-    int index = us <= 1 ? 0 : static_cast<int>(std::log(us) / std::log(1.02));
-    ++counts_[std::min<size_t>(static_cast<size_t>(index), counts_.size() - 1)];
-    ++total_;
-    max_ = std::max(max_, us);
-  }
-  double Percentile(double share) const {
-    auto rank = static_cast<int64_t>(std::ceil(share * static_cast<double>(total_)));
-    for (size_t i = 0; i < counts_.size(); ++i) {
-      rank -= counts_[i];
-      if (rank <= 0) return std::pow(1.02, static_cast<double>(i) + 0.5);
-    }
-    return max_;
-  }
-  double max() const { return max_; }
-
- private:
-  std::array<int64_t, 1200> counts_{};
-  int64_t total_ = 0;
-  double max_ = 0;
-};
 
 struct Measured {
   int64_t records = 0;
@@ -312,6 +289,7 @@ void RegisterBenchCommands(CLI::App& app, Context& context) {
   OnRun(consume, context,
         [&context, options] { return Consume(context, *options); });
   RegisterBenchCoordCommands(*bench, context);
+  RegisterBenchSessionsCommand(*bench->get_subcommand("coord"), context);
 }
 
 }  // namespace sillok::tools

@@ -21,7 +21,7 @@ void AddGlobalOptions(CLI::App& app, Context& context) {
                  "brokers, host:port,host:port")
       ->envname("SILLOK_BOOTSTRAP")
       ->capture_default_str();
-  app.add_option("--coordinator", context.coordinator,
+  app.add_option("--coordinator,--coordinators", context.coordinator,
                  "coordinators, host:port,host:port[/chroot]")
       ->envname("SILLOK_COORDINATOR")
       ->capture_default_str();
