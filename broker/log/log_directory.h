@@ -137,6 +137,9 @@ class LogDirectory {
                                      const LogOptions& options);
   absl::Status LowerRecoveryPoint(const TopicPartition& partition,
                                   Offset offset);
+  absl::Status WriteTopicId(const std::string& folder,
+                            const std::string& topic_id);
+  absl::Status SyncNewFolder(const std::string& folder);
   absl::Status WriteOffsets(const OffsetMap& high_watermarks);
   absl::Status WriteHighWatermarksLocked(const OffsetMap& high_watermarks);
   absl::Status Failed(const absl::Status& status);

@@ -66,10 +66,12 @@ PartitionLog::PartitionLog(OpenParams params)
       partition_(std::move(params.partition)),
       path_(std::move(params.path)),
       lower_recovery_point_(std::move(params.lower_recovery_point)),
+      sync_new_folder_(std::move(params.sync_new_folder)),
       options_(params.options),
       producers_(std::make_unique<ProducerStates>()),
       aborted_(std::make_shared<AppendOnlyVector<AbortedTransaction>>()),
-      generation_(std::make_shared<std::atomic<uint64_t>>(0)) {}
+      generation_(std::make_shared<std::atomic<uint64_t>>(0)),
+      folder_is_new_(sync_new_folder_ != nullptr) {}
 
 PartitionLog::~PartitionLog() = default;
 

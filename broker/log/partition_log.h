@@ -70,6 +70,10 @@ class PartitionLog {
     // that flushed data that is missing after a crash is known to be damage.
     // Optional.
     std::function<absl::Status(Offset)> lower_recovery_point;
+    // For a folder that was just made: must make durable that it is there, and
+    // what its owner has put into it. Called by the first flush, which says
+    // nothing is on the disk before. Optional.
+    std::function<absl::Status()> sync_new_folder;
   };
 
   // Opens or creates. After an unclean end, everything from the recovery
@@ -213,6 +217,7 @@ class PartitionLog {
   const TopicPartition partition_;
   const std::string path_;
   const std::function<absl::Status(Offset)> lower_recovery_point_;
+  const std::function<absl::Status()> sync_new_folder_;
 
   // Owner's.
   LogOptions options_;
@@ -244,6 +249,7 @@ class PartitionLog {
   absl::Status failed_;             // guarded by flush_mutex_
   std::atomic<bool> has_failed_{false};
   std::atomic<bool> folder_changed_{false};
+  std::atomic<bool> folder_is_new_{false};  // until sync_new_folder_ was done
   std::shared_ptr<const LeaderEpochs> written_epochs_;  // flush_mutex_
 };
 

@@ -88,7 +88,7 @@ absl::Status PartitionLog::FlushSegments(bool with_active) {
   size_t first = view->FindSegment(from);
   while (first > 0 && !segments[first - 1]->persisted()) --first;
   if (target <= from && first + 1 == segments.size() &&
-      written == view->epochs_ && !folder_changed_) {
+      written == view->epochs_ && !folder_changed_ && !folder_is_new_) {
     return absl::OkStatus();
   }
   // A view that was cut or deleted meanwhile may miss files: nothing to flush.
@@ -120,6 +120,12 @@ absl::Status PartitionLog::FlushSegments(bool with_active) {
     if (const absl::Status status = WriteEpochs(*view->epochs_); !status.ok()) {
       return settle(status);
     }
+  }
+  if (folder_is_new_) {
+    const absl::Status status = sync_new_folder_();
+    if (absl::IsNotFound(status) && view->Stale()) return absl::OkStatus();
+    if (!status.ok()) return MarkFailed(status);
+    folder_is_new_ = false;
   }
   if (folder_changed_.exchange(false)) {
     if (const absl::Status status = file_system_->SyncDirectory(path_);

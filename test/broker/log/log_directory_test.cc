@@ -145,6 +145,35 @@ TEST_F(LogDirectoryTest, DeletionThatACrashInterruptedIsFinished) {
   EXPECT_FALSE(*disk_.Exists("/data/t-0.00000000-delete"));
 }
 
+TEST_F(LogDirectoryTest, NewLogsReachTheDiskWithTheirFirstFlush) {
+  Open();
+  const int64_t before = disk_.sync_count();
+  std::vector<PartitionLog*> logs;
+  for (int i = 0; i < 20; ++i) logs.push_back(Create("orders", i, "id"));
+  EXPECT_EQ(disk_.sync_count(), before);
+  Append(logs[0], 5);
+  ASSERT_TRUE(logs[0]->Flush().ok());
+  // A checkpoint takes the others, which have nothing to flush.
+  Append(logs[1], 3);
+  ASSERT_TRUE(directory_->WriteCheckpoints({}).ok());
+  Create("late", 0, "id");
+  directory_.reset();
+  std::mt19937_64 random(1);
+  disk_.Crash(FakeFileSystem::Loss::kAll, &random);
+  Open();
+  ASSERT_NE(directory_->FindLog({"orders", 0}), nullptr);
+  EXPECT_EQ(directory_->FindLog({"orders", 0})->end_offset(), Offset(5));
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_NE(directory_->FindLog({"orders", i}), nullptr) << i;
+    EXPECT_EQ(directory_->TopicId({"orders", i}), "id") << i;
+  }
+  // What was lost can be made again, under whatever id.
+  EXPECT_EQ(directory_->TopicId({"late", 0}), "");
+  PartitionLog* const late = Create("late", 0, "other");
+  ASSERT_NE(late, nullptr);
+  EXPECT_EQ(late->end_offset(), Offset(0));
+}
+
 TEST_F(LogDirectoryTest, FoldersThatAreNotOursArePutAside) {
   Open();
   Create("mine");
