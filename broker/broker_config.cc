@@ -69,10 +69,13 @@ void AddIdentity(ConfigSpec* spec) {
            "come back (a killed process; a paused one keeps its connection). "
            "0 = only the session timeout counts.",
            0)
-      .Checked("listeners", "GRPC://127.0.0.1:9094,PLAINTEXT://127.0.0.1:9092",
+      .Checked("listeners",
+               "GRPC://127.0.0.1:9094,PLAINTEXT://127.0.0.1:9092,"
+               "REPLICATION://127.0.0.1:9095",
                "Where to listen: NAME://host:port, separated by commas. GRPC is "
                "for our own clients and for the brokers among themselves, "
-               "PLAINTEXT for Kafka clients. No host = all addresses; port 0 = "
+               "PLAINTEXT for Kafka clients, REPLICATION for followers (without "
+               "one they fetch over GRPC). No host = all addresses; port 0 = "
                "any free one.",
                CheckListeners)
       .Checked("advertised.listeners", "",
