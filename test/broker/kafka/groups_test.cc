@@ -37,12 +37,16 @@ TEST_F(MetadataTest, AllTopicsAreAskedForByNullAndInVersionZeroByNone) {
     EXPECT_EQ(orders.topic_authorized_operations, INT32_MIN);
     EXPECT_EQ(response.cluster_authorized_operations, INT32_MIN);
     EXPECT_EQ(response.controller_id, version >= 1 ? 1 : -1);
-    if (version >= 2) EXPECT_EQ(response.cluster_id, "test-cluster-id");
+    if (version >= 2) {
+      EXPECT_EQ(response.cluster_id, "test-cluster-id");
+    }
     ASSERT_EQ(response.brokers.size(), 2u);
     EXPECT_EQ(response.brokers[0].host, "host-0");
     EXPECT_EQ(response.brokers[0].port, 9092);
     EXPECT_EQ(response.brokers[0].rack, std::nullopt);
-    if (version >= 1) EXPECT_EQ(response.brokers[1].rack, "rack-1");
+    if (version >= 1) {
+      EXPECT_EQ(response.brokers[1].rack, "rack-1");
+    }
   }
 }
 
@@ -177,7 +181,9 @@ TEST_F(GroupsTest, FindCoordinatorGivesTheAddressOfTheSameListener) {
       EXPECT_EQ(response.node_id, 1);
       EXPECT_EQ(response.host, "host-1");
       EXPECT_EQ(response.port, 9092);
-      if (version >= 1) EXPECT_EQ(response.error_message, std::nullopt);
+      if (version >= 1) {
+        EXPECT_EQ(response.error_message, std::nullopt);
+      }
       continue;
     }
     ASSERT_EQ(response.coordinators.size(), 3u);
@@ -220,7 +226,9 @@ TEST_F(GroupsTest, MemberLivesInEveryVersion) {
   for (int16_t version = 0; version <= 9; ++version) {
     const std::string group = "life-" + std::to_string(version);
     auto joined = Member(group, version);
-    if (version >= 7) EXPECT_EQ(joined.protocol_type, "consumer");
+    if (version >= 7) {
+      EXPECT_EQ(joined.protocol_type, "consumer");
+    }
     const int16_t newest = 4;
     HeartbeatRequest heartbeat{group, joined.generation_id, joined.member_id,
                                {}};
@@ -423,7 +431,9 @@ TEST_F(GroupsTest, GroupsAndOffsetsAreDeleted) {
     ASSERT_EQ(response.results.size(), request.groups_names.size());
     EXPECT_EQ(response.results[0].error_code, 68);
     EXPECT_EQ(response.results[1].error_code, 69);
-    if (version == 2) EXPECT_EQ(response.results[2].error_code, 0);
+    if (version == 2) {
+      EXPECT_EQ(response.results[2].error_code, 0);
+    }
   }
 }
 
@@ -469,7 +479,9 @@ TEST_F(AdminTest, ConfigsAreDescribedWithSourcesAndTypes) {
     EXPECT_EQ(config.value, "604800000");
     EXPECT_EQ(config.is_default, version == 0);
     EXPECT_EQ(config.config_source, version >= 1 ? 5 : -1);
-    if (version >= 3) EXPECT_FALSE(config.documentation->empty());
+    if (version >= 3) {
+      EXPECT_FALSE(config.documentation->empty());
+    }
     EXPECT_EQ(response.results[1].error_code, 3);
     EXPECT_GT(response.results[2].configs.size(), 20u);
     EXPECT_EQ(response.results[3].error_code, 42);
