@@ -17,6 +17,12 @@ using zk::Op;
 constexpr char kAnn[] = "ann:7RJfAeIvrl4zdj6sS2fXrQHDvHM=";
 constexpr char kBob[] = "bob:jBusOVB4bKxz9Ba1E3fTeUpjT0c=";
 
+// ZooKeeper 3.8 knows one kind of watch for a session and a path: a standard
+// watch takes the place of a persistent one, and removing one kind removes the
+// other. So one session has persistent watches, the others have standard ones.
+constexpr int kPersistentSession = kSessions - 1;
+int32_t PersistentMode(const std::string& path) { return path.back() % 2; }
+
 class Generator {
  public:
   explicit Generator(uint64_t seed) : random_(seed) {}
@@ -148,7 +154,6 @@ Op Generator::MakeCreate() {
     op.op = zk::kCreateTtl;
     op.ttl = Chance(80) ? 1'000'000 + Below(1000) : Below(3) - 1;
   }
-  if (Chance(1)) op.op = zk::kCreateContainer;
   if (op.flags == 2 && Chance(5)) op.path = *op.path + "/";
   return op;
 }
@@ -201,13 +206,17 @@ Op Generator::MakeSetWatches(int64_t since) {
   op.op = Chance(50) ? zk::kSetWatches : zk::kSetWatches2;
   op.path = std::nullopt;
   op.relative_zxid = since;
+  const bool persistent = session_ == kPersistentSession;
+  if (persistent) op.op = zk::kSetWatches2;
   for (auto& list : watches_[static_cast<size_t>(session_)]) {
     std::sort(list.begin(), list.end());
     list.erase(std::unique(list.begin(), list.end()), list.end());
     op.watches.push_back(list);
   }
   if (op.op == zk::kSetWatches) op.watches.resize(3);
-  if (Chance(30)) op.watches[static_cast<size_t>(Below(3))] = {NewPath()};
+  if (Chance(30) && !persistent) {
+    op.watches[static_cast<size_t>(Below(3))] = {NewPath()};
+  }
   return op;
 }
 
@@ -233,7 +242,7 @@ Op Generator::MakeOp() {
       {5, zk::kAddWatch},      {3, zk::kRemoveWatches},
       {2, zk::kCheckWatches},  {2, zk::kGetEphemerals},
       {2, zk::kGetAllChildrenNumber}, {1, zk::kWhoAmI}, {1, zk::kSync},
-      {1, zk::kPing},          {1, zk::kSetWatches}};
+      {2, zk::kSetWatches}};
   int left = Below(100);
   int32_t kind = zk::kGetData;
   for (const auto& [weight, op] : kWeights) {
@@ -248,7 +257,7 @@ Op Generator::MakeOp() {
   op.op = kind;
   op.path = SomePath();
   if (kind == zk::kGetAllChildrenNumber && Chance(50)) op.path = "~";
-  if (kind == zk::kPing || kind == zk::kWhoAmI) op.path = std::nullopt;
+  if (kind == zk::kWhoAmI) op.path = std::nullopt;
   if (kind == zk::kGetEphemerals) {
     static const std::vector<std::optional<std::string>> kPrefixes = {
         std::nullopt, "", "/", "~", "~/a", "relative"};
@@ -257,9 +266,18 @@ Op Generator::MakeOp() {
   op.watch = (kind == zk::kGetData || kind == zk::kExists ||
               kind == zk::kGetChildren || kind == zk::kGetChildren2) &&
              Chance(40);
-  if (kind == zk::kAddWatch) op.mode = Chance(4) ? 2 + Below(2) : Below(2);
+  if (session_ == kPersistentSession) {
+    op.watch = false;
+  } else if (kind == zk::kAddWatch) {
+    op.op = zk::kExists;
+    op.watch = true;
+  }
+  if (op.op == zk::kAddWatch) {
+    op.mode = Chance(4) ? 2 + Below(2) : PersistentMode(*op.path);
+  }
   if (kind == zk::kRemoveWatches || kind == zk::kCheckWatches) {
-    op.mode = Chance(3) ? 7 : 1 + Below(3);
+    op.mode = session_ == kPersistentSession ? 3 : 1 + Below(3);
+    if (Chance(3)) op.mode = 7;
   }
   if (kind == zk::kSetAcl) {
     op.acls = SomeAcls();
@@ -295,10 +313,11 @@ void Generator::Remember(const Op& op) {
       if (auto it = nodes_.find(path); it != nodes_.end()) ++it->second;
       return;
     case zk::kAddWatch:
-      watches[op.mode == 0 ? 3 : 4].push_back(path);
+      if (op.mode <= 1 && !path.empty()) watches[op.mode == 0 ? 3 : 4].push_back(path);
       return;
     default:
-      if (!op.watch) return;
+      // A watch on no path at all is the root's.
+      if (!op.watch || path.empty()) return;
       watches[op.op == zk::kGetData ? 0 : op.op == zk::kExists ? 1 : 2]
           .push_back(path);
       return;
@@ -315,6 +334,13 @@ std::vector<Op> Generator::MakeBatch() {
     return {auth};
   }
   if (Chance(1)) return {MakeOdd()};
+  if (Chance(1)) {
+    // Alone: its answer may overtake those of other requests.
+    Op ping;
+    ping.op = zk::kPing;
+    ping.path = std::nullopt;
+    return {ping};
+  }
   std::vector<Op> ops;
   for (int left = Chance(60) ? 0 : Below(5); left >= 0; --left) {
     ops.push_back(MakeOp());

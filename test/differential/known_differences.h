@@ -6,16 +6,14 @@
 #include <optional>
 #include <string>
 
-#include "test/differential/script.h"
 #include "test/differential/transcript.h"
 
 namespace sillok::differential {
 
-// The name of the choice that explains this step's difference; nullopt: none
-// does, so it is a bug.
-std::optional<std::string> ExplainDifference(const Step& step,
-                                             const StepLines& theirs,
-                                             const StepLines& ours);
+// The name of the choice that explains this difference; nullopt: none does, so
+// it is a bug.
+std::optional<std::string> ExplainDifference(const Line& theirs,
+                                             const Line& ours);
 
 }  // namespace sillok::differential
 

@@ -234,6 +234,7 @@ Line Player::ReadFrame(Session* session, const std::string& frame,
   *is_reply = true;
   const Pending expected = pending->front();
   pending->pop_front();
+  line.About(expected.op);
   line.Text(zk::OpName(expected.op.op));
   if (header.xid != expected.xid) {
     return line.Broken("xid " + std::to_string(header.xid) + " instead of " +

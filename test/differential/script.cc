@@ -4,8 +4,8 @@ namespace sillok::differential {
 
 std::string Describe(const Step& step) {
   std::string text = "session " + std::to_string(step.session) + ":";
-  if (step.kind == Step::Kind::kReattach) return text + " reattach";
-  if (step.kind == Step::Kind::kClose) return text + " close";
+  if (step.kind == Step::Kind::kReattach) text += " reattach";
+  if (step.kind == Step::Kind::kClose) text += " close";
   for (const zk::Op& op : step.ops) {
     text += (&op == &step.ops.front() ? " " : "\n           ") +
             zk::Describe(op);

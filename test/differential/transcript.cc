@@ -24,6 +24,11 @@ Line& Line::Session(const std::string& name, int64_t id) {
 
 Line& Line::Broken(const std::string& rule) { return Text("BROKEN: " + rule); }
 
+Line& Line::About(const zk::Op& op) {
+  about_ = op;
+  return *this;
+}
+
 Line& Line::StatOf(const zk::Stat& stat) {
   Zxid("czxid", stat.czxid).Zxid("mzxid", stat.mzxid);
   Zxid("pzxid", stat.pzxid);
@@ -102,12 +107,14 @@ std::optional<std::string> Comparison::Compare(const Line& theirs,
 }
 
 std::optional<std::string> Comparison::Compare(const StepLines& theirs,
-                                               const StepLines& ours) {
+                                               const StepLines& ours,
+                                               const Explained& explained) {
   static const Line kNothing = Line().Text("(nothing)");
   for (size_t i = 0; i < std::max(theirs.size(), ours.size()); ++i) {
     const Line& a = i < theirs.size() ? theirs[i] : kNothing;
     const Line& b = i < ours.size() ? ours[i] : kNothing;
-    if (auto why = Compare(a, b)) {
+    auto why = Compare(a, b);
+    if (why.has_value() && !explained(a, b)) {
       return "difference (" + *why + ")\n  theirs: " + a.ToString() +
              "\n  ours:   " + b.ToString();
     }

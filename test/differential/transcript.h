@@ -4,6 +4,7 @@
 #define SILLOK_TEST_DIFFERENTIAL_TRANSCRIPT_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -31,6 +32,9 @@ class Line {
   Line& StatOf(const zk::Stat& stat);
   // A rule that this server broke by itself; shows up as a difference.
   Line& Broken(const std::string& rule);
+  // What this is the answer to; not compared.
+  Line& About(const zk::Op& op);
+  const std::optional<zk::Op>& about() const { return about_; }
 
   const std::vector<Token>& tokens() const { return tokens_; }
   std::string ToString() const;
@@ -39,6 +43,7 @@ class Line {
 
  private:
   std::vector<Token> tokens_;
+  std::optional<zk::Op> about_;
 };
 
 // The lines of a step: those of its session, then those of the others.
@@ -50,9 +55,14 @@ class Comparison {
  public:
   // Why the lines say different things; nullopt = they do not.
   std::optional<std::string> Compare(const Line& theirs, const Line& ours);
-  // The first line that differs, with both texts.
-  std::optional<std::string> Compare(const StepLines& theirs,
-                                     const StepLines& ours);
+  // The first line that differs and that `explained` does not take for a
+  // choice, with both texts.
+  using Explained = std::function<bool(const Line& theirs, const Line& ours)>;
+  std::optional<std::string> Compare(
+      const StepLines& theirs, const StepLines& ours,
+      const Explained& explained = [](const Line&, const Line&) {
+        return false;
+      });
 
  private:
   std::optional<std::string> PairZxids(int64_t theirs, int64_t ours);

@@ -38,6 +38,7 @@ class ModelEnsemble {
       one.op.key = i / 60;
       one.op.value = i + 1;
       one.op.action = static_cast<Action>(Below(5));
+      one.op.outcome = Outcome::kOk;
       int64_t& at = free[static_cast<size_t>(one.op.client)];
       at = std::max<int64_t>(at, i * 20) + 1 + Below(50);
       one.op.called_ns = at;
