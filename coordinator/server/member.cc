@@ -726,7 +726,8 @@ void Member::SendEvents(Zxid zxid, const std::vector<TreeChange>& changes) {
     auto it = connections_.find(notice.connection);
     if (it == connections_.end()) continue;
     Connection& connection = it->second;
-    if (!IsAllowed(notice.acl, kReadPermission, RequesterOf(connection))) {
+    if (!IsAllowed(notice.acl, kReadPermission, RequesterOf(connection)) &&
+        !options_.faults.events_for_all) {
       continue;
     }
     v1::SessionResponse message;

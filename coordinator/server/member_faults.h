@@ -21,6 +21,8 @@ struct MemberFaults {
   bool answer_before_applied = false;
   // The answer that shows a change comes before the watch event for it.
   bool answer_before_events = false;
+  // Watch events go also to those who may not read the znode.
+  bool events_for_all = false;
 };
 
 }  // namespace sillok::coord

@@ -217,6 +217,14 @@ std::string EncodeAcl(const AclList& acl) {
   return bytes;
 }
 
+int64_t AclBytes(const AclList& acl) {
+  size_t bytes = 0;
+  for (const v1::Acl& rule : acl) {
+    bytes += 3 * 5 + rule.scheme().size() + rule.id().size();
+  }
+  return static_cast<int64_t>(bytes);
+}
+
 bool DecodeAcl(std::string_view bytes, AclList* acl) {
   acl->Clear();
   while (!bytes.empty()) {

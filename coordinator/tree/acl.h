@@ -51,6 +51,8 @@ AclList MaskDigests(const AclList& acl);
 
 // Equal lists give equal bytes, as they are kept in rows.
 std::string EncodeAcl(const AclList& acl);
+// How many bytes that is at most.
+int64_t AclBytes(const AclList& acl);
 // False when `bytes` is not what EncodeAcl makes.
 bool DecodeAcl(std::string_view bytes, AclList* acl);
 

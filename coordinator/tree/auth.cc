@@ -44,7 +44,7 @@ IdentityList FirstIdentities(std::string_view client_ip) {
 bool Authenticate(std::string_view scheme, std::string_view credentials,
                   std::string_view super_digest, IdentityList* identities) {
   if (scheme == "ip") return true;
-  if (scheme != "digest") return false;
+  if (scheme != "digest" || identities->size() >= kMaxIdentities) return false;
   const std::string id = DigestId(credentials);
   if (!super_digest.empty() && id == super_digest) Add("super", "", identities);
   Add("digest", id, identities);

@@ -9,6 +9,9 @@
 
 namespace sillok {
 
+// They go with every write, so nobody may gather them without end.
+inline constexpr int kMaxIdentities = 100;
+
 // "user:password" -> "user:base64(sha1(user:password))", the id of the scheme
 // "digest".
 std::string DigestId(std::string_view credentials);
@@ -17,7 +20,7 @@ std::string DigestId(std::string_view credentials);
 IdentityList FirstIdentities(std::string_view client_ip);
 
 // Adds the identities that `credentials` prove. False for a scheme that nobody
-// can authenticate with; `*identities` is untouched then. Schemes: "digest" (any
+// can authenticate with, or above kMaxIdentities; `*identities` is untouched then. Schemes: "digest" (any
 // user and password prove themselves; `super_digest`, when not empty, gives the
 // identity "super" as well) and "ip" (the address, which is there already).
 bool Authenticate(std::string_view scheme, std::string_view credentials,

@@ -2,7 +2,9 @@
 #ifndef SILLOK_COORDINATOR_TREE_PATH_H_
 #define SILLOK_COORDINATOR_TREE_PATH_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -12,6 +14,14 @@ inline constexpr std::string_view kRootPath = "/";
 inline constexpr std::string_view kSystemPath = "/zookeeper";
 inline constexpr std::string_view kSystemQuotaPath = "/zookeeper/quota";
 inline constexpr std::string_view kSystemConfigPath = "/zookeeper/config";
+
+// For maps by path that are asked with views.
+struct PathHash {
+  using is_transparent = void;
+  size_t operator()(std::string_view path) const {
+    return std::hash<std::string_view>()(path);
+  }
+};
 
 // A path a znode can have: starts with '/', does not end in one (but for "/"
 // itself), no empty, "." or ".." component, valid UTF-8 without control

@@ -37,7 +37,7 @@ void Preparer::Reset() {
 
 std::optional<ZnodeFacts> Preparer::Find(std::string_view path) const {
   if (!nodes_.empty()) {
-    const auto it = nodes_.find(std::string(path));
+    const auto it = nodes_.find(path);
     if (it != nodes_.end()) {
       if (!it->second.exists) return std::nullopt;
       return it->second.facts;
@@ -235,8 +235,8 @@ Prepared Preparer::PrepareMulti(v1::Txn txn, const v1::MultiOp& multi) {
 Prepared Preparer::PrepareReap(const v1::TxnOrigin& origin,
                                const std::string& path,
                                int64_t max_never_used_ms, int64_t now_ms) {
-  const bool in_use =
-      nodes_.count(path) != 0 && !options_.faults.reap_without_look;
+  const bool looks = !options_.faults.reap_without_look || !Find(path);
+  const bool in_use = looks && nodes_.count(path) != 0;
   if (in_use ||
       !tree_.IsOverdue(path, now_ms, max_never_used_ms)) {
     return Reject(v1::NO_NODE);

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -16,6 +17,7 @@
 
 #include "base/ids.h"
 #include "coordinator/tree/acl.h"
+#include "coordinator/tree/path.h"
 #include "coordinator/tree/quota.h"
 #include "coordinator/tree/tree_faults.h"
 #include "coordinator/tree/znode_tree.h"
@@ -25,8 +27,8 @@
 namespace sillok {
 
 struct PrepareOptions {
-  // jute.maxbuffer: of one znode's data, and of a whole multi. A larger write
-  // is answered QUOTA_EXCEEDED.
+  // jute.maxbuffer: of one znode's data, of its ACL, and of the data of a whole
+  // multi. A larger write is answered QUOTA_EXCEEDED.
   int64_t max_data_bytes = 1024 * 1024;
   // A path longer than this is answered BAD_ARGUMENTS.
   int64_t max_path_bytes = 64 * 1024;
@@ -159,7 +161,8 @@ class Preparer {
 
   const ZnodeTree& tree_;
   const PrepareOptions options_;
-  std::unordered_map<std::string, PendingNode> nodes_;
+  std::unordered_map<std::string, PendingNode, PathHash, std::equal_to<>>
+      nodes_;
   std::unordered_map<SessionId, PendingSession> sessions_;
   // By session, the ephemerals that exist in nodes_.
   std::unordered_map<uint64_t, std::set<std::string>> ephemerals_;

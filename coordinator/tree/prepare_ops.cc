@@ -149,7 +149,10 @@ v1::CoordCode Preparer::DoCreate(const v1::CreateOp& op,
   if (Find(path)) return v1::NODE_EXISTS;
   if (parent->ephemeral_owner != 0) return v1::NO_CHILDREN_FOR_EPHEMERALS;
   const auto data_bytes = static_cast<int64_t>(op.data().size());
-  if (data_bytes > options_.max_data_bytes) return v1::QUOTA_EXCEEDED;
+  if (data_bytes > options_.max_data_bytes ||
+      AclBytes(acl) > options_.max_data_bytes) {
+    return v1::QUOTA_EXCEEDED;
+  }
   const v1::CoordCode used = Use(path, {1, data_bytes});
   if (used != v1::OK) return used;
 
@@ -236,6 +239,7 @@ v1::CoordCode Preparer::DoSetAcl(const v1::SetAclOp& op,
   std::optional<ZnodeFacts> node = Find(op.path());
   if (!node) return v1::NO_NODE;
   if (!Allowed(op.path(), *node, kAdminPermission)) return v1::NO_AUTH;
+  if (AclBytes(acl) > options_.max_data_bytes) return v1::QUOTA_EXCEEDED;
   if (!VersionMatches(op.version(), node->aversion)) return v1::BAD_VERSION;
   node->aversion = NextVersion(node->aversion);
   node->acl = Share(acl);

@@ -4,8 +4,6 @@
 #include <bit>
 #include <utility>
 
-#include "coordinator/tree/path.h"
-
 namespace sillok {
 namespace {
 

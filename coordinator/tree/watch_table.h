@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "coordinator/tree/acl.h"
+#include "coordinator/tree/path.h"
 #include "coordinator/tree/tree_faults.h"
 #include "coordinator/tree/znode_tree.h"
 #include "proto/coordinator.pb.h"
@@ -93,12 +94,6 @@ class WatchTable {
   static constexpr size_t kKinds = 4;
   // By kind.
   using Watchers = std::array<std::vector<ConnectionId>, kKinds>;
-  struct PathHash {
-    using is_transparent = void;
-    size_t operator()(std::string_view path) const {
-      return std::hash<std::string_view>()(path);
-    }
-  };
   using ByPath =
       std::unordered_map<std::string, Watchers, PathHash, std::equal_to<>>;
   using Entry = ByPath::value_type;

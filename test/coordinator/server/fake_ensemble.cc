@@ -98,6 +98,8 @@ std::vector<std::string> FakeClient::TakeLines() {
       lines.push_back(id + " set_watches");
     } else if (message.has_close()) {
       lines.push_back(id + " closed");
+    } else if (message.has_auth()) {
+      lines.push_back("auth " + v1::CoordCode_Name(message.auth().code()));
     } else if (message.has_ping()) {
       lines.push_back("pong");
     }
@@ -105,13 +107,13 @@ std::vector<std::string> FakeClient::TakeLines() {
   return lines;
 }
 
-FakeClient* FakeEnsemble::Open(int member) {
+FakeClient* FakeEnsemble::Open(int member, const std::string& ip) {
   auto client = std::make_unique<FakeClient>();
   client->id = ConnectionId(++last_connection_);
   client->member = member;
   FakeClient* raw = client.get();
   clients_[raw->id] = std::move(client);
-  members_.at(member)->OnConnection(raw->id, "10.0.0.1", now_);
+  members_.at(member)->OnConnection(raw->id, ip, now_);
   return raw;
 }
 
@@ -174,6 +176,14 @@ void FakeEnsemble::Ping(FakeClient* client) {
   SendRaw(client, std::move(ping));
 }
 
+void FakeEnsemble::Auth(FakeClient* client, const std::string& scheme,
+                        const std::string& credentials) {
+  v1::SessionRequest request;
+  request.mutable_auth()->set_scheme(scheme);
+  request.mutable_auth()->set_credentials(credentials);
+  SendRaw(client, std::move(request));
+}
+
 void FakeEnsemble::Drop(FakeClient* client) {
   client->end = StreamEnd::kDone;
   if (running(client->member)) {
@@ -201,6 +211,10 @@ void FakeEnsemble::Start(int id) {
   options.min_session_timeout_ms = 2 * options_.tick_ms;
   options.max_session_timeout_ms = 20 * options_.tick_ms;
   options.max_requests_per_connection = options_.max_requests_per_connection;
+  options.prepare = options_.prepare;
+  options.reaper = options_.reaper;
+  options.super_digest = options_.super_digest;
+  options.faults = options_.faults;
   options.first_ticket = ++incarnation_ << 32;
   options.first_session_id = (static_cast<uint64_t>(id) << 56) +
                              (incarnation_ << 20);
@@ -337,6 +351,9 @@ void FakeEnsemble::RunSteps(int inputs) {
 void FakeEnsemble::TakeOutput(int id) {
   MemberOutput output = members_.at(id)->TakeOutput(now_);
   CHECK_EQ(output.fatal, "");
+  // Whatever happens, no ephemeral outlives its session.
+  const absl::Status ephemerals = members_.at(id)->tree().CheckEphemerals();
+  CHECK(ephemerals.ok()) << ephemerals;
   FakeDisk& disk = *disks_[id];
   for (const zab::Persist& persist : output.persist) {
     disk.Persist(persist);

@@ -66,6 +66,10 @@ class FakeEnsemble {
     int members = 3;
     int64_t tick_ms = 200;  // session timeouts: 400 to 4,000
     size_t max_requests_per_connection = 1'000;
+    PrepareOptions prepare;
+    ReaperOptions reaper;
+    std::string super_digest;
+    MemberFaults faults;
   };
   FakeEnsemble() : FakeEnsemble(Options()) {}
   explicit FakeEnsemble(Options options);
@@ -97,7 +101,7 @@ class FakeEnsemble {
   int64_t now_ms() const { return now_.monotonic_ms; }
 
   // --- clients ---
-  FakeClient* Open(int member);
+  FakeClient* Open(int member, const std::string& ip = "10.0.0.1");
   // Connects with a new session; runs.
   FakeClient* Connect(int member, int64_t timeout_ms = 1'000);
   // What clients ask for from now on when they connect.
@@ -114,6 +118,9 @@ class FakeEnsemble {
   std::optional<v1::CoordResponse> Call(FakeClient* client,
                                         v1::CoordRequest request);
   void Ping(FakeClient* client);
+  // Does not run.
+  void Auth(FakeClient* client, const std::string& scheme,
+            const std::string& credentials);
   void Drop(FakeClient* client);
 
  private:

@@ -217,6 +217,15 @@ TEST(AuthTest, ClientsBecomeWhoTheyProveToBe) {
   EXPECT_EQ(who.size(), 2);
 }
 
+TEST(AuthTest, NobodyGathersIdentitiesWithoutEnd) {
+  IdentityList who = FirstIdentities("10.1.2.3");
+  for (int i = 1; i < kMaxIdentities; ++i) {
+    ASSERT_TRUE(Authenticate("digest", std::to_string(i) + ":x", "", &who));
+  }
+  EXPECT_FALSE(Authenticate("digest", "more:x", "", &who));
+  EXPECT_EQ(who.size(), kMaxIdentities);
+}
+
 TEST(AuthTest, TheSuperDigestMakesSuper) {
   const std::string super = DigestId("super:admin");
   IdentityList who = FirstIdentities("10.1.2.3");

@@ -271,6 +271,18 @@ TEST_F(PermissionTest, ThousandsOfDifferentAclsAreKept) {
   EXPECT_TRUE(leader.tree.CheckInvariants().ok());
 }
 
+TEST_F(PermissionTest, AnAclHasABound) {
+  PrepareOptions options;
+  options.max_data_bytes = 100;
+  Leader strict(options);
+  strict.OpenSession(1);
+  const std::vector<v1::Acl> large = {
+      Rule(1, "digest", std::string(100, 'x') + ":h")};
+  EXPECT_EQ(strict.Code(CreateFor("/n", large)), v1::QUOTA_EXCEEDED);
+  EXPECT_EQ(strict.Code(Create("/n")), v1::OK);
+  EXPECT_EQ(strict.Code(SetAcl("/n", large)), v1::QUOTA_EXCEEDED);
+}
+
 // --- other reads ---
 
 TEST_F(PermissionTest, AMultiReadAnswersEachForItself) {
