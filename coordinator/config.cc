@@ -208,6 +208,11 @@ void FillDoor(const Config& config, const ServerAddress& own,
   // Twice the longest silence of a client whose session lives.
   door.idle_timeout_ms = 2 * member.max_session_timeout_ms;
   options->zookeeper = door;
+  if (own.zookeeper.empty() && port > 0) {
+    options->node.zookeeper_addresses[options->node.peers.self] = fmt::format(
+        "{}:{}", door.host.empty() ? SplitColons(own.peer)[0] : door.host,
+        port);
+  }
 }
 
 // What ZooKeeper's `conf` lists.

@@ -37,12 +37,14 @@ absl::Status PrintStatus(const DevCluster& cluster, const Context& context) {
     PrintJson(Json::parse(cluster.ToJson()));
     return absl::OkStatus();
   }
-  Table table({"NODE", "PID", "HEALTH", "GRPC", "KAFKA", "HTTP", "LOG"});
+  Table table(
+      {"NODE", "PID", "HEALTH", "GRPC", "KAFKA", "ZOOKEEPER", "HTTP", "LOG"});
   for (const DevNode& node : cluster.nodes()) {
     auto pid = cluster.Pid(node);
     table.Add({node.name(), pid.has_value() ? std::to_string(*pid) : "-",
                cluster.Health(node), node.grpc_address(),
                node.kafka_port > 0 ? node.kafka_address() : "-",
+               node.zookeeper_port > 0 ? node.zookeeper_address() : "-",
                node.http_address(), node.log_path()});
   }
   table.Print();

@@ -422,8 +422,11 @@ void Session::PutNoAnswer() {
 
 void Session::TakeAnswers() {
   while (std::optional<Answer> answer = replies_.Take()) {
+    const bool raw = answer->frame.has_value() && !answer->frame->has_length();
     if (answer->frame.has_value()) AppendFrame(std::move(*answer->frame));
     if (!answer->close) continue;
+    // What is answered so was no length but a word of the protocol: no news.
+    if (raw) end_reason_ = CloseReason::kHandler;
     // Whatever was asked after it stays without an answer.
     state_ = State::kClosing;
     end_detail_ = std::move(answer->why);

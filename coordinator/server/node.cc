@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 #include <sys/random.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <future>
@@ -534,6 +535,9 @@ NodeFacts Node::Impl::CollectFacts() const {
     if (zookeeper != options_.zookeeper_addresses.end()) {
       member->set_zookeeper_address(zookeeper->second);
     }
+    const std::vector<MemberId>& observers = options_.member.zab.observers;
+    member->set_observer(std::find(observers.begin(), observers.end(), id) !=
+                         observers.end());
     auto peer = options_.peers.addresses.find(id);
     member->set_peer_address(peer == options_.peers.addresses.end()
                                  ? options_.peer_listen

@@ -48,8 +48,13 @@ class ZookeeperDoor::Connection final : public net::FrameHandler {
 
   bool WantsFrame() const override {
     if (wire_.WantsFrame() && clients().wants_requests(id_)) return true;
-    if (wire_.ended()) return false;
-    if (!std::exchange(paused_, true)) door_->paused_.push_back(id_);
+    // The next message to this client is the time to ask again. If none is to
+    // come it is the member as a whole that has enough: see EndTurn.
+    paused_ = true;
+    if (!wire_.ended() && !wire_.awaits_message() &&
+        !std::exchange(polled_, true)) {
+      door_->polled_.push_back(id_);
+    }
     return false;
   }
 
@@ -96,7 +101,10 @@ class ZookeeperDoor::Connection final : public net::FrameHandler {
   void Flush() {
     dirty_ = false;
     if (wire_.has_bytes()) connection_->Send(RawText(wire_.TakeBytes()));
-    if (!wire_.ended()) return;
+    if (!wire_.ended()) {
+      if (paused_) ReadOn();
+      return;
+    }
     if (last_reply_ != nullptr) {
       last_reply_->Close(wire_.why());
       last_reply_ = nullptr;
@@ -104,17 +112,20 @@ class ZookeeperDoor::Connection final : public net::FrameHandler {
       connection_->Finish(wire_.why());
     }
   }
-  // False when it is still not wanted.
-  bool ReadOn() {
-    paused_ = false;
-    if (!WantsFrame()) return false;
-    connection_->ReadOn();
-    return true;
+  void AskAgain() {
+    polled_ = false;
+    if (paused_) ReadOn();
   }
   const std::string& peer() const { return connection_->info().peer; }
 
  private:
   const ClientHandler& clients() const { return door_->handler_.clients; }
+
+  void ReadOn() {
+    if (!WantsFrame()) return;
+    paused_ = false;
+    connection_->ReadOn();
+  }
 
   void MarkIfDirty() {
     if (dirty_ || (!wire_.has_bytes() && !wire_.ended())) return;
@@ -138,7 +149,8 @@ class ZookeeperDoor::Connection final : public net::FrameHandler {
   net::ReplyPtr last_reply_;  // to the frame that was too long
   bool had_frame_ = false;
   bool dirty_ = false;           // in dirty_ of the door
-  mutable bool paused_ = false;  // in paused_ of the door
+  mutable bool paused_ = false;  // refused a frame
+  mutable bool polled_ = false;  // in polled_ of the door
 };
 
 absl::StatusOr<std::unique_ptr<ZookeeperDoor>> ZookeeperDoor::Start(
@@ -196,8 +208,8 @@ void ZookeeperDoor::EndTurn() {
     if (Connection* connection = Find(id)) connection->Flush();
   }
   // Who has to wait on puts itself on the list again.
-  for (ConnectionId id : std::exchange(paused_, {})) {
-    if (Connection* connection = Find(id)) connection->ReadOn();
+  for (ConnectionId id : std::exchange(polled_, {})) {
+    if (Connection* connection = Find(id)) connection->AskAgain();
   }
 }
 

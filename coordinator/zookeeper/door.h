@@ -81,7 +81,8 @@ class ZookeeperDoor final : public ClientDoor {
   uint64_t last_id_ = 0;
   std::unordered_map<ConnectionId, Connection*> connections_;
   std::vector<ConnectionId> dirty_;   // with bytes, or an end, for EndTurn
-  std::vector<ConnectionId> paused_;  // refused a frame; asked again in EndTurn
+  // Refused a frame, and wait for no message that would bring it up again.
+  std::vector<ConnectionId> polled_;
   std::unique_ptr<net::FrameServer> server_;
 };
 

@@ -114,6 +114,7 @@ void WireSession::OnMessage(const v1::SessionResponse& message) {
   const auto zxid = static_cast<int64_t>(message.zxid());
   switch (message.kind_case()) {
     case v1::SessionResponse::kConnect:
+      connected_ = true;
       AppendConnected(message.connect(), with_read_only_, &bytes_);
       return;
     case v1::SessionResponse::kPing:

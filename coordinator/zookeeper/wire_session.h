@@ -44,6 +44,10 @@ class WireSession {
     return !ended_ && !closes_ && unanswered_.size() < max_unanswered_ &&
            auth_xids_.size() < max_unanswered_;
   }
+  // A message of the member is still to come.
+  bool awaits_message() const {
+    return connect_asked_ != connected_ || !unanswered_.empty();
+  }
   // The connection is to be closed when the bytes are out. `why` is for the log:
   // empty when it ends in good order.
   bool ended() const { return ended_; }
@@ -68,6 +72,7 @@ class WireSession {
 
   size_t max_unanswered_;
   bool connect_asked_ = false;
+  bool connected_ = false;  // or told that it is not
   bool with_read_only_ = true;
   bool closes_ = false;  // the last of unanswered_ ends the connection
   bool ended_ = false;

@@ -24,26 +24,34 @@ absl::StatusOr<CoordinatorOptions> Load(std::vector<std::string> sets) {
 
 TEST(ParseServerTest, UnderstandsOurFormAndZooKeepers) {
   struct Case {
-    std::string text, peer, client;
+    std::string text, peer, client, zookeeper;
+    bool observer = false;
   };
   for (const Case& c : std::vector<Case>{
-           {"h1:2888", "h1:2888", ""},
-           {"h1:2888;2180", "h1:2888", "h1:2180"},
-           {"h1:2888:3888", "h1:2888", ""},
-           {"h1:2888:3888:participant;2181", "h1:2888", "h1:2181"},
-           {"h1:2888;0.0.0.0:2181", "h1:2888", "h1:2181"},
-           {"h1:2888;h2:2181", "h1:2888", "h2:2181"},
-           {"[::1]:2888;2180", "[::1]:2888", "[::1]:2180"}}) {
+           {"h1:2888", "h1:2888", "", ""},
+           {"h1:2888;2180", "h1:2888", "h1:2180", ""},
+           {"h1:2888;2180;2181", "h1:2888", "h1:2180", "h1:2181"},
+           {"h1:2888:observer;2180", "h1:2888", "h1:2180", "", true},
+           {"h1:2888:3888", "h1:2888", "", ""},
+           {"h1:2888:3888:observer", "h1:2888", "", "", true},
+           {"h1:2888:3888:participant;2181", "h1:2888", "", "h1:2181"},
+           {"h1:2888:3888;0.0.0.0:2181", "h1:2888", "", "h1:2181"},
+           {"h1:2888;0.0.0.0:2180", "h1:2888", "h1:2180", ""},
+           {"h1:2888;h2:2180", "h1:2888", "h2:2180", ""},
+           {"[::1]:2888;2180", "[::1]:2888", "[::1]:2180", ""}}) {
     auto server = ParseServer(c.text);
     ASSERT_TRUE(server.ok()) << c.text;
     EXPECT_EQ(server->peer, c.peer) << c.text;
     EXPECT_EQ(server->client, c.client) << c.text;
+    EXPECT_EQ(server->zookeeper, c.zookeeper) << c.text;
+    EXPECT_EQ(server->observer, c.observer) << c.text;
   }
 }
 
 TEST(ParseServerTest, RefusesWhatIsNoAddress) {
   for (const char* text : {"", "h1", "h1:", ":2888", "h1:x", "h1:70000",
-                           "h1:2888;", "h1:2888;x", "h1:2888;a:b:1"}) {
+                           "h1:2888;", "h1:2888;x", "h1:2888;a:b:1", "h1:2888:leader",
+                           "h1:2888:3888;1;2", "h1:1;2;3;4"}) {
     EXPECT_FALSE(ParseServer(text).ok()) << text;
   }
 }
@@ -92,6 +100,52 @@ TEST(CoordinatorConfigTest, SilenceIsNeverLongerThanSyncLimit) {
                        "peer.heartbeat.ms=20"});
   ASSERT_TRUE(options.ok());
   EXPECT_EQ(options->node.member.zab.silence_ticks, 10);
+}
+
+TEST(CoordinatorConfigTest, ObserversDoNotVote) {
+  auto options = Load({"myid=3", "server.1=a:1", "server.2=b:2",
+                       "server.3=c:3:observer"});
+  ASSERT_TRUE(options.ok()) << options.status();
+  const zab::Options& zab = options->node.member.zab;
+  EXPECT_EQ(zab.voters, (std::vector<MemberId>{MemberId(1), MemberId(2)}));
+  EXPECT_EQ(zab.observers, std::vector<MemberId>{MemberId(3)});
+  EXPECT_TRUE(zab.observes());
+  EXPECT_FALSE(Load({"myid=1", "server.1=a:1:observer"}).ok());
+}
+
+TEST(CoordinatorConfigTest, ZooKeepersPortIsWhereTheKeyOrTheServerLineSays) {
+  auto standard = Load({});
+  ASSERT_TRUE(standard.ok() && standard->zookeeper.has_value());
+  EXPECT_EQ(standard->zookeeper->host, "127.0.0.1");
+  EXPECT_EQ(standard->zookeeper->port, 2181);
+  auto line = Load({"myid=1", "server.1=h1:2888:3888;h2:21811"});
+  ASSERT_TRUE(line.ok() && line->zookeeper.has_value());
+  EXPECT_EQ(line->zookeeper->host, "h2");
+  EXPECT_EQ(line->zookeeper->port, 21811);
+  auto both = Load({"myid=1", "server.1=h1:2888:3888;21811", "clientPort=0",
+                    "clientPortAddress=*"});
+  ASSERT_TRUE(both.ok() && both->zookeeper.has_value());
+  EXPECT_EQ(both->zookeeper->host, "");
+  EXPECT_EQ(both->zookeeper->port, 0);
+  EXPECT_FALSE(Load({"clientPort=-1"})->zookeeper.has_value());
+}
+
+TEST(CoordinatorConfigTest, ZooKeepersKeysGetWhereTheyCount) {
+  auto options = Load({"maxClientCnxns=7", "jute.maxbuffer=4096",
+                       "enforceQuota=true", "extendedTypesEnabled=false",
+                       "skipACL=true",
+                       "DigestAuthenticationProvider.superDigest=super:x",
+                       "znode.container.checkIntervalMs=100"});
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->zookeeper->max_connections_per_ip, 7);
+  EXPECT_EQ(options->zookeeper->max_frame_bytes, 4096);
+  const coord::MemberOptions& member = options->node.member;
+  EXPECT_EQ(member.prepare.max_data_bytes, 4096);
+  EXPECT_TRUE(member.prepare.enforce_quota);
+  EXPECT_FALSE(member.prepare.ttl_enabled);
+  EXPECT_TRUE(member.prepare.skip_acl);
+  EXPECT_EQ(member.super_digest, "super:x");
+  EXPECT_EQ(member.reaper.check_interval_ms, 100);
 }
 
 TEST(CoordinatorConfigTest, ABadServerLineIsNamed) {
