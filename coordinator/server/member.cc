@@ -13,19 +13,6 @@ bool IsWrite(const v1::CoordRequest& request) {
   return request.has_write() || request.has_multi() || request.has_reconfig();
 }
 
-bool WantsWatch(const v1::CoordRequest& request) {
-  switch (request.op_case()) {
-    case v1::CoordRequest::kExists:
-      return request.exists().watch();
-    case v1::CoordRequest::kGetData:
-      return request.get_data().watch();
-    case v1::CoordRequest::kGetChildren:
-      return request.get_children().watch();
-    default:
-      return false;
-  }
-}
-
 // Until then the successor of a leader has to serve.
 constexpr int64_t kTransferMs = 5'000;
 
