@@ -1,5 +1,6 @@
 #include "coordinator/server/sequencer.h"
 
+#include <algorithm>
 #include <variant>
 
 namespace sillok::coord {
@@ -63,9 +64,12 @@ bool Sequencer::Handle(MemberId from, v1::ForwardRequest& request, Now now) {
   }
   tracker_.Touch(session, now.monotonic_ms);
   if (request.has_sync()) {
-    // The barrier itself is the answer: all that is committed by now.
+    // The barrier is the answer: all that is committed by now. And all that is
+    // proposed: it may be of this session, which asked for it through another
+    // member that it has left, and must not happen after the sync.
     v1::ForwardReply reply;
     reply.set_ticket(request.ticket());
+    reply.set_after_zxid(zab_->last_logged().value());
     reply.mutable_response();
     if (options_.faults.sync_without_round) {
       reply.set_after_zxid(zab_->committed().value());
@@ -213,7 +217,8 @@ void Sequencer::OnBarrier(const zab::BarrierResult& result) {
   if (result.ok) {
     for (auto& [from, reply] : it->second) {
       if (reply.response().code() == v1::OK) {
-        reply.set_after_zxid(result.zxid.value());  // a sync
+        reply.set_after_zxid(  // a sync
+            std::max(reply.after_zxid(), result.zxid.value()));
       }
       replies_.emplace_back(from, std::move(reply));
     }

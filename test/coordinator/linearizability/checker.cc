@@ -92,6 +92,30 @@ void CheckSessions(const History& history, Findings* findings) {
   }
 }
 
+// What a session asked for and got no answer to does not happen after what it
+// asked for later: a write, or a sync and read. `happened` has the zxids of
+// those unknown writes that a read has shown.
+void CheckForgotten(const History& history,
+                    const std::unordered_map<int64_t, int64_t>& happened,
+                    Findings* findings) {
+  std::unordered_map<int64_t, int64_t> latest;  // by session
+  for (const Operation& op : history) {
+    if (op.outcome == Outcome::kUnknown) {
+      auto it = IsWrite(op) ? happened.find(op.value) : happened.end();
+      if (it == happened.end()) continue;
+      int64_t& zxid = latest[op.session];
+      zxid = std::max(zxid, it->second);
+      continue;
+    }
+    auto it = latest.find(op.session);
+    if (it == latest.end()) continue;
+    if ((Acknowledged(op) && ZxidOf(op) < it->second) ||
+        (op.action == Action::kSyncRead && op.reply_zxid < it->second)) {
+      findings->Add("an unanswered write happened after a later request", op);
+    }
+  }
+}
+
 // One key's writes in zxid order.
 class Replay {
  public:
@@ -112,6 +136,10 @@ class Replay {
     for (const Operation& op : of_key) CheckRead(op);
   }
 
+  // Values of unknown writes that have been read, and their zxids.
+  const std::unordered_map<int64_t, int64_t>& resolved() const {
+    return resolved_;
+  }
   // The operations with what was found out about the unknown ones.
   History WithResolved(History operations) const {
     for (Operation& op : operations) {
@@ -246,6 +274,7 @@ Findings Check(const History& history) {
   CheckTransactions(history, &findings);
   CheckRealTime(history, &findings);
   CheckSessions(history, &findings);
+  std::unordered_map<int64_t, int64_t> happened;
   for (const auto& [key, operations] : by_key) {
     const Replay replay(operations, &findings);
     const Verdict verdict = SearchOrder(replay.WithResolved(operations));
@@ -254,7 +283,9 @@ Findings Check(const History& history) {
                    operations.front());
     }
     findings.undecided_keys += verdict == Verdict::kUndecided;
+    happened.insert(replay.resolved().begin(), replay.resolved().end());
   }
+  CheckForgotten(history, happened, &findings);
   return findings;
 }
 

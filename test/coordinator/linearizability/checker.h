@@ -32,6 +32,7 @@ struct Findings {
 //   versions and all;
 // - a read shows the key as the replay has it at the zxid of the reply;
 // - within a session zxids do not go back, and its writes go up;
+// - what a session got no answer to does not happen after what it did later;
 // - sync, then read, has seen every write that had returned before the sync;
 // - nothing is read that nobody wrote.
 // After that each key is searched for an order without looking at zxids.

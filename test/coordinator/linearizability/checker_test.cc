@@ -336,6 +336,37 @@ TEST(LinearizabilityCheckerTest, TheSearchAloneFindsWhatZxidsWouldShow) {
   EXPECT_GE(planted, 20);
 }
 
+TEST(LinearizabilityCheckerTest, AnUnansweredWriteMustNotHappenLate) {
+  auto op = [](int64_t session, Action action, Outcome outcome, int64_t value,
+               int64_t zxid, int64_t at) {
+    Operation made;
+    made.session = session;
+    made.action = action;
+    made.outcome = outcome;
+    made.value = value;
+    made.called_ns = at;
+    made.returned_ns = at + 5;
+    made.reply_zxid = made.mzxid = zxid;
+    made.czxid = 1;
+    return made;
+  };
+  for (const bool late : {false, true}) {
+    History history = {
+        op(1, Action::kCreate, Outcome::kOk, 1, 1, 10),
+        op(2, Action::kSet, Outcome::kUnknown, 2, 0, 20),
+        op(2, Action::kSyncRead, Outcome::kOk, late ? 1 : 2, late ? 3 : 5, 30),
+        op(1, Action::kSyncRead, Outcome::kOk, 2, 5, 40),
+    };
+    if (late) history[2].mzxid = 1;
+    history[2].version = late ? 0 : 1;
+    history[3].version = 1;
+    history[3].mzxid = late ? 4 : 5;
+    if (!late) history[2].mzxid = 5;
+    const Findings findings = Check(history);
+    EXPECT_EQ(findings.violation_count, late ? 1u : 0u);
+  }
+}
+
 TEST(SearchTest, AnUnknownWriteMayHaveHappenedOrNot) {
   auto op = [](Action action, Outcome outcome, int64_t value, int32_t version,
                int64_t from, int64_t to) {
