@@ -151,16 +151,19 @@ TEST_F(ZkCliTest, RightsAreThoseOfTheAcl) {
 }
 
 TEST_F(ZkCliTest, SyncQuotasAndTheConfigurationAreThere) {
-  auto said = Run({"create /q", "sync /q", "setquota -n 10 -b 100 /q",
-                   "listquota /q", "delquota /q", "config",
-                   "get /zookeeper/config", "ls /zookeeper", "version"});
+  auto said = Run({"create /q", "sync /q", "setquota -n 10 /q",
+                   "setquota -b 100 /q", "create /q/a 12345", "listquota /q",
+                   "delquota /q", "config", "get /zookeeper/config",
+                   "ls /zookeeper", "version"});
   EXPECT_SAYS(said[1], "Sync is OK");
-  EXPECT_SAYS(said[3], "count=10");
-  EXPECT_SAYS(said[3], "bytes=100");
-  EXPECT_SAYS(said[5], "version=");
-  EXPECT_SAYS(said[5], "server.1=");
-  EXPECT_SAYS(said[7], "[config, quota]");
-  EXPECT_SAYS(said[8], "ZooKeeper CLI version: 3.8");
+  EXPECT_SAYS(said[5], "Output quota for /q ");
+  EXPECT_SAYS(said[5], "count=10");
+  EXPECT_SAYS(said[5], "bytes=100");
+  EXPECT_SAYS(said[5], "Output stat for /q count=2,bytes=5");
+  EXPECT_SAYS(said[7], "version=");
+  EXPECT_SAYS(said[7], "server.1=");
+  EXPECT_SAYS(said[9], "[config, quota]");
+  EXPECT_SAYS(said[10], "ZooKeeper CLI version: 3.8");
 }
 
 TEST_F(ZkCliTest, ASessionGoesOnWhenTheLeaderDies) {
