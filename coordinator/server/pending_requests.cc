@@ -27,10 +27,16 @@ bool PendingRequests::Resolve(Ticket ticket, v1::SessionResponse response) {
     return slot.kind == Slot::Kind::kForwarded && slot.ticket == ticket;
   });
   if (it == slots_.end()) return false;
+  if (read_ahead_ > 0 && response.zxid() == 0) {
+    auto read = std::find_if(it, slots_.end(),
+                             [](const Slot& slot) { return slot.read_ahead; });
+    if (read != slots_.end()) {
+      response.set_zxid(read->messages.front().zxid());
+    }
+  }
   it->kind = Slot::Kind::kReady;
   it->messages.push_back(std::move(response));
   --undecided_;
-  ++ready_;
   return true;
 }
 
@@ -41,19 +47,20 @@ void PendingRequests::ExecuteBefore(Ticket ticket, const Execute& execute) {
     execute(slot.request, slot.since_ms, &slot.messages);
     slot.request.Clear();
     slot.kind = Slot::Kind::kReady;
-    ++ready_;
+    slot.read_ahead = true;
+    ++read_ahead_;
   }
 }
 
 void PendingRequests::AddEvent(v1::SessionResponse event, Messages* out) {
-  if (ready_ == 0) {
+  if (read_ahead_ == 0) {
     out->push_back(std::move(event));
     return;
   }
-  // A held reply was made before this change, and may be the read that set the
+  // Such a read was made before this change, and may be the one that set the
   // watch; the event follows the last of them.
   for (size_t i = slots_.size(); i-- > 0;) {
-    if (slots_[i].kind != Slot::Kind::kReady) continue;
+    if (!slots_[i].read_ahead) continue;
     slots_[i].messages.push_back(std::move(event));
     return;
   }
@@ -68,7 +75,7 @@ void PendingRequests::Flush(const Execute& execute, Messages* out) {
     } else {
       std::move(slot.messages.begin(), slot.messages.end(),
                 std::back_inserter(*out));
-      --ready_;
+      read_ahead_ -= slot.read_ahead;
     }
     slots_.pop_front();
   }

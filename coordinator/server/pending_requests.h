@@ -35,7 +35,8 @@ class PendingRequests {
   void AddLocal(v1::SessionRequest request, int64_t since_ms);
 
   // The leader's decision about `ticket` is known, and this member shows it.
-  // False when there is no such request waiting.
+  // False when there is no such request waiting. If reads behind it have been
+  // carried out already, the response says that it shows no more than they do.
   bool Resolve(Ticket ticket, v1::SessionResponse response);
 
   // Carries out the local requests before `ticket`, whose transaction is about
@@ -43,8 +44,9 @@ class PendingRequests {
   // does. Their replies wait for their turn.
   void ExecuteBefore(Ticket ticket, const Execute& execute);
 
-  // A watch event that is due now: goes to `out`, or behind the last reply that
-  // is made but not sent.
+  // A watch event that is due now: goes to `out`, or behind the last read that is
+  // carried out but not sent. Other replies that wait show the change when they
+  // go, and so must come after it.
   void AddEvent(v1::SessionResponse event, Messages* out);
 
   // Moves to `out` what may be sent now, carrying out local requests whose turn
@@ -66,11 +68,12 @@ class PendingRequests {
     v1::SessionRequest request;  // kLocal
     int64_t since_ms = 0;        // kLocal
     Messages messages;           // kReady
+    bool read_ahead = false;     // kReady, by ExecuteBefore
   };
 
   std::deque<Slot> slots_;
   size_t undecided_ = 0;  // slots of kind kForwarded
-  size_t ready_ = 0;      // slots of kind kReady
+  size_t read_ahead_ = 0;  // slots that are read_ahead
 };
 
 }  // namespace sillok::coord

@@ -165,7 +165,9 @@ void Sequencer::Refuse(MemberId from, uint64_t ticket,
   ++counters_.rejected;
   v1::ForwardReply reply;
   reply.set_ticket(ticket);
-  reply.set_after_zxid(after.value());
+  // What is applied here is what it rests on, too: a member that lags must not
+  // refuse for a reason that its clients cannot see yet.
+  reply.set_after_zxid(std::max(after, tree_.applied()).value());
   *reply.mutable_response() = std::move(response);
   if (options_.faults.refuse_without_round) {
     replies_.emplace_back(from, std::move(reply));
