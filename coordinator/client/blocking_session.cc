@@ -236,6 +236,9 @@ void BlockingSession::OnState(SessionState state) {
   }
   changed_.notify_all();
   for (const auto& listener : told) (*listener)(state);
+  if (state == SessionState::kExpired && restart_when_expired_) {
+    session_->Restart();
+  }
 }
 
 std::string CodeName(v1::CoordCode code) {

@@ -6,6 +6,7 @@
 #ifndef SILLOK_COORDINATOR_CLIENT_BLOCKING_SESSION_H_
 #define SILLOK_COORDINATOR_CLIENT_BLOCKING_SESSION_H_
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -55,6 +56,9 @@ class BlockingSession {
   // A new session when this one is over (expired, or an identity refused);
   // waits until it is connected. False when that takes longer than `wait_ms`.
   bool Restart(int64_t wait_ms);
+  // From now on a new session takes the place of one that has expired, at once
+  // (those who listen are told of both). What the old one held is gone.
+  void RestartWhenExpired() { restart_when_expired_ = true; }
   // Creates what is missing of `path` and above it, without data. OK also when
   // all was there.
   v1::CoordCode CreateParents(const std::string& path,
@@ -97,6 +101,7 @@ class BlockingSession {
   SessionState state_ = SessionState::kConnecting;  // under mutex_
   std::vector<std::weak_ptr<StateListener>> listeners_;  // under mutex_
   int64_t disconnect_timeout_ms_ = 0;
+  std::atomic<bool> restart_when_expired_{false};
   bool closed_ = false;
   std::unique_ptr<Session> session_;
 };

@@ -321,12 +321,13 @@ void Session::Impl::DestroyDead() {
 }
 
 void Session::Impl::CarryOut() {
-  for (SessionCore::Action& action : core_.TakeOutput()) {
-    std::visit([this](auto& what) { CarryOut(what); }, action);
-  }
+  // First: who is called back must find them.
   session_id = core_.session_id();
   timeout_ms = core_.timeout_ms();
   last_contact_ms = core_.last_contact_ms();
+  for (SessionCore::Action& action : core_.TakeOutput()) {
+    std::visit([this](auto& what) { CarryOut(what); }, action);
+  }
   ArmTimer();
 }
 

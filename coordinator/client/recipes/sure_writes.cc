@@ -28,6 +28,10 @@ CreateResult FindCreated(BlockingSession& session, const std::string& parent,
   found.code = children.code == v1::NO_NODE ? v1::OK : children.code;
   std::vector<std::string> ours = FindProtected(children.children, guid);
   if (found.code != v1::OK || ours.empty()) return found;
+  // More than one: a lost create was followed by another one. The oldest counts.
+  for (size_t i = 1; i < ours.size(); ++i) {
+    DeleteSurely(session, parent + "/" + ours[i], nullptr);
+  }
   std::string path = parent + "/" + ours[0];
   StatResult stat = session.Exists(path);
   found.code = stat.code;
@@ -81,6 +85,7 @@ absl::StatusOr<CreateResult> CreateProtected(
     TimePoint deadline, const std::atomic<bool>* cancelled) {
   const std::string path = parent + "/" + ProtectedName(guid, name);
   bool unknown = false;
+  bool ever_unknown = false;
   while (true) {
     CreateResult result;
     if (unknown) {
@@ -89,8 +94,10 @@ absl::StatusOr<CreateResult> CreateProtected(
       if (result.code == v1::OK) unknown = false;
     } else {
       result = session.Create(path, znode);
-      if (result.code == v1::OK) return result;
-      unknown = result.code == v1::CONNECTION_LOSS;
+      if (result.code == v1::OK && !ever_unknown) return result;
+      // One that was lost may have come to be meanwhile, before this one.
+      unknown = result.code == v1::CONNECTION_LOSS || result.code == v1::OK;
+      ever_unknown = ever_unknown || unknown;
       if (result.code == v1::NO_NODE) {
         result.code = session.CreateParents(parent, v1::CONTAINER);
       }

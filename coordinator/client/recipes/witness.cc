@@ -11,46 +11,62 @@ Witness::~Witness() {
 
 Witness::Outcome Witness::Commit(const std::vector<v1::WriteOp>& ops,
                                  TimePoint deadline) {
-  ++serial_;
+  Outcome outcome;
+  outcome.code = MakeZnode(deadline);
+  if (outcome.code != v1::OK) return outcome;
   bool unknown = false;
+  Outcome refusal;  // of a try after one whose outcome is unknown
   while (true) {
-    Outcome outcome;
-    if (unknown) {
-      bool done = false;
-      outcome.code = WasDone(&done);
-      if (outcome.code == v1::OK && done) return outcome;
-      // The session that could tell is over.
-      if (outcome.code == v1::NO_NODE) outcome.code = v1::SESSION_EXPIRED;
-      if (outcome.code == v1::OK) unknown = false;
-    } else {
+    bool done_before = false;
+    // Refused by what it does, not by the witness: the lost one has not happened
+    // yet. Once the witness has moved on it never will.
+    const bool settle = unknown && refusal.code != v1::OK;
+    outcome = CommitOnce(settle ? std::vector<v1::WriteOp>() : ops,
+                         &done_before);
+    if (done_before && !unknown) {
+      // The znode is not as we left it: somebody has touched or deleted it.
+      path_.clear();
       outcome.code = MakeZnode(deadline);
       if (outcome.code != v1::OK) return outcome;
-      std::vector<v1::WriteOp> all = ops;
-      all.push_back(SetDataOp(path_, std::to_string(serial_)));
-      MultiResult result = session_->Multi(std::move(all));
-      outcome.code = result.code;
-      outcome.results = std::move(result.results);
-      bool witness_gone = result.code == v1::NO_NODE &&
-                          outcome.results.size() == ops.size() + 1 &&
-                          outcome.results.back().code() == v1::NO_NODE;
-      if (witness_gone) {  // somebody deleted it
-        path_.clear();
-        if (!HasPassed(deadline)) continue;
-      }
-      if (outcome.results.size() > ops.size()) {
-        outcome.results.resize(ops.size());
-      }
-      unknown = result.code == v1::CONNECTION_LOSS;
-      if (result.code == v1::OK) return outcome;
+      continue;
     }
-    if (outcome.code == v1::OK) continue;
-    if (!IsLinkTrouble(outcome.code)) return outcome;
+    if (done_before) return Outcome{v1::OK, {}};
+    if (outcome.code == v1::OK) return settle ? refusal : outcome;
+    if (outcome.code == v1::SESSION_EXPIRED) return outcome;
+    if (!IsLinkTrouble(outcome.code)) {
+      if (!unknown) return outcome;
+      refusal = outcome;
+      continue;
+    }
+    unknown = unknown || outcome.code == v1::CONNECTION_LOSS;
     if (HasPassed(deadline)) {
       outcome.code = unknown ? v1::CONNECTION_LOSS : v1::OPERATION_TIMEOUT;
+      // Its znode may be at either version.
+      if (unknown) {
+        DeleteSurely(*session_, path_, nullptr);
+        path_.clear();
+      }
       return outcome;
     }
     AwaitLink(*session_, deadline);
   }
+}
+
+// `done_before`: the witness is not at the version that it was left at.
+Witness::Outcome Witness::CommitOnce(const std::vector<v1::WriteOp>& ops,
+                                     bool* done_before) {
+  std::vector<v1::WriteOp> all = {SetDataOp(path_, "", version_)};
+  all.insert(all.end(), ops.begin(), ops.end());
+  MultiResult result = session_->Multi(std::move(all));
+  if (result.code == v1::OK) ++version_;
+  if (!result.results.empty()) {
+    v1::CoordCode witness = result.results[0].code();
+    *done_before = result.code != v1::OK &&
+                   (witness == v1::BAD_VERSION || witness == v1::NO_NODE);
+    if (*done_before) ++version_;
+    result.results.erase(result.results.begin());
+  }
+  return {result.code, std::move(result.results)};
 }
 
 v1::CoordCode Witness::MakeZnode(TimePoint deadline) {
@@ -59,7 +75,7 @@ v1::CoordCode Witness::MakeZnode(TimePoint deadline) {
   const std::string guid = MakeGuid();
   absl::StatusOr<CreateResult> made =
       CreateProtected(*session_, parent_, guid, "witness",
-                      {"0", v1::EPHEMERAL}, deadline);
+                      {"", v1::EPHEMERAL}, deadline);
   if (!made.ok()) {
     if (absl::IsUnavailable(made.status())) return v1::OPERATION_TIMEOUT;
     if (absl::IsPermissionDenied(made.status())) return v1::NO_AUTH;
@@ -68,15 +84,8 @@ v1::CoordCode Witness::MakeZnode(TimePoint deadline) {
   }
   path_ = made->path;
   path_session_ = made->stat.ephemeral_owner();
+  version_ = made->stat.version();
   return v1::OK;
-}
-
-v1::CoordCode Witness::WasDone(bool* done) {
-  v1::CoordCode code = session_->Sync(path_);
-  if (code != v1::OK) return code;
-  GetResult read = session_->Get(path_);
-  *done = read.code == v1::OK && read.data == std::to_string(serial_);
-  return read.code;
 }
 
 }  // namespace sillok::coord

@@ -1,9 +1,10 @@
 // Writes whose outcome is known, also when their answer was lost.
 //
-// Beside what it is to do, each write puts a new number into an ephemeral znode
-// of its writer, the witness, in one multi. When the answer is lost the writer
-// reads its witness on the next stream and knows. It costs one more small write
-// in the same transaction, and nothing else while all goes well.
+// Each write is one multi with another operation before it: a set of an ephemeral
+// znode of its writer, the witness, under a check of its version. When the answer
+// is lost the same multi is sent again. If the first one happened, the witness has
+// moved on, and the second one is refused for it; if it is still under way, only
+// one of the two can happen. Nothing rests on when a lost request arrives.
 //
 // It knows as long as the session lives. When the session ends while a write is
 // under way its outcome is unknown (SESSION_EXPIRED): the witness went with it.
@@ -42,14 +43,13 @@ class Witness {
 
  private:
   v1::CoordCode MakeZnode(TimePoint deadline);
-  // Whether number `serial_` is in the znode; the code is that of the reads.
-  v1::CoordCode WasDone(bool* done);
+  Outcome CommitOnce(const std::vector<v1::WriteOp>& ops, bool* done_before);
 
   BlockingSession* const session_;
   const std::string parent_;
   std::string path_;
   uint64_t path_session_ = 0;  // whose znode it is
-  int64_t serial_ = 0;
+  int32_t version_ = 0;        // of the znode, with all that happened
 };
 
 }  // namespace sillok::coord

@@ -131,7 +131,8 @@ TEST_F(LockTest, WhoGivesUpWithoutAnAnswerLeavesNothingInLine) {
 TEST_F(LockTest, ALockIsHandedOnInTheOrderOfArrival) {
   constexpr int kWaiters = 5;
   DistributedLock first(observer_.get(), root_);
-  ASSERT_TRUE(first.Acquire().ok());
+  absl::Status acquired = first.Acquire();
+  ASSERT_TRUE(acquired.ok()) << acquired;
   std::mutex mutex;
   std::vector<int> order;
   std::vector<uint64_t> tokens;

@@ -9,7 +9,7 @@
 //   enter PATH COUNT MS | leave MS
 //   close PATH | open PATH | await PATH MS     the gate
 //   add PATH DELTA
-//   restart MS         a new session after it expired
+//   restart MS         waits until the session has expired; a new one
 //
 // A Status that is not OK is said as "failed CODE".
 #include <cstdio>
@@ -75,6 +75,7 @@ class Program {
       Say(Text(sum.status(), sum.ok() ? std::to_string(*sum) : ""));
     } else if (command == "restart") {
       rest >> number;
+      AwaitExpiry(number);
       Say(session_->Restart(number) ? "restarted" : "failed");
     } else {
       return false;
@@ -83,6 +84,17 @@ class Program {
   }
 
  private:
+  // Time may have told before the ensemble does.
+  void AwaitExpiry(int64_t ms) {
+    TimePoint deadline = DeadlineIn(absl::Milliseconds(ms));
+    auto signal = std::make_shared<Signal>();
+    auto listener =
+        session_->Listen([signal](SessionState) { signal->Raise(); });
+    while (session_->state() != SessionState::kExpired &&
+           signal->Await(deadline)) {
+    }
+  }
+
   bool Locks(const std::string& command, std::istringstream& rest) {
     std::string path;
     int64_t ms = 0;

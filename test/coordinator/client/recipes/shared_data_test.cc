@@ -114,6 +114,7 @@ TEST_F(QueueTest, NothingIsLostOrDoubledWhileConnectionsBreak) {
   Network network(*ensemble_);
   std::mutex mutex;
   std::multiset<std::string> taken;
+  std::atomic<bool> stop{false};
   auto count = [&] {
     std::lock_guard lock(mutex);
     return taken.size();
@@ -130,7 +131,7 @@ TEST_F(QueueTest, NothingIsLostOrDoubledWhileConnectionsBreak) {
     consumers.emplace_back([&] {
       auto session = Connect(network.servers());
       DistributedQueue queue(session.get(), root_);
-      while (count() < kItems) {
+      while (count() < kItems && !stop) {
         absl::StatusOr<std::string> item = queue.Take(absl::Milliseconds(500));
         if (!item.ok()) {
           EXPECT_TRUE(absl::IsDeadlineExceeded(item.status()) ||
@@ -152,6 +153,7 @@ TEST_F(QueueTest, NothingIsLostOrDoubledWhileConnectionsBreak) {
     network.Heal();
     if (!Eventually([&] { return count() > before; })) break;
   }
+  stop = true;
   producer.join();
   for (std::thread& consumer : consumers) consumer.join();
   for (int i = 0; i < kItems; ++i) {
@@ -461,22 +463,21 @@ TEST_F(CachedSubtreeTest, FollowsThroughTheKillOfALeaderAndTheEndOfItsSession) {
   EXPECT_TRUE(Eventually(
       [&] { return cache.in_sync() && cache.Get(root_)->data == "2"; }));
   uint64_t before = session->session().session_id();
+  ASSERT_EQ(session->Create(root_ + "-mine", "", v1::EPHEMERAL).code, v1::OK);
   network.Cut();
-  ASSERT_TRUE(Eventually([&] { return !session->Trusted(); }));
-  EXPECT_FALSE(cache.in_sync());
-  ASSERT_TRUE(Eventually(
-      [&] { return observer_->SetData(root_, "3").code == v1::OK; }));
-  // Long enough cut off for the members to notice.
-  auto other = StartProcess();
-  network.Heal();
   ASSERT_TRUE(Eventually([&] {
-    SessionState state = session->state();
-    return state == SessionState::kExpired || state == SessionState::kConnected;
+    return observer_->Exists(root_ + "-mine").code == v1::NO_NODE;
   }));
-  session->Restart(30'000);
+  EXPECT_FALSE(session->Trusted());
+  EXPECT_FALSE(cache.in_sync());
+  ASSERT_EQ(observer_->SetData(root_, "3").code, v1::OK);
+  network.Heal();
+  ASSERT_TRUE(Eventually(
+      [&] { return session->state() == SessionState::kExpired; }));
+  EXPECT_TRUE(session->Restart(30'000));
+  EXPECT_NE(session->session().session_id(), before);
   EXPECT_TRUE(Eventually(
-      [&] { return cache.in_sync() && cache.Get(root_)->data == "3"; }))
-      << "session " << before << " then " << session->session().session_id();
+      [&] { return cache.in_sync() && cache.Get(root_)->data == "3"; }));
 }
 
 TEST_F(CachedSubtreeTest, TwoOnOnePathDoNotDisturbEachOther) {
