@@ -110,8 +110,16 @@ class Shell {
     umask(mask);
   }
 
+  // The exit code is that of the first line that fails; the others still run.
   void RunLines() {
-    for (std::string line; !done_ && std::getline(std::cin, line);) Do(line);
+    int& code = session_->context().exit_code;
+    int first = kExitDone;
+    for (std::string line; !done_ && std::getline(std::cin, line);) {
+      code = kExitDone;
+      Do(line);
+      if (first == kExitDone) first = code;
+    }
+    code = first;
   }
 
   std::vector<std::string> CommandNames() {

@@ -3,7 +3,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 
@@ -400,7 +402,7 @@ TEST_F(CoordCliTest, TheShellRunsCommandsInOneSession) {
   CommandOutcome wrong = Coord("shell",
                                "get /nope\nfrob\nset 'open\nget " + root_ +
                                    "\n");
-  EXPECT_EQ(wrong.code, 2) << "that of the last one";
+  EXPECT_EQ(wrong.code, 1) << "that of the first one";
   EXPECT_THAT(wrong.err, HasSubstr("NO_NODE: /nope does not exist"));
   EXPECT_THAT(wrong.err, HasSubstr("there is no command 'frob'"));
   EXPECT_THAT(wrong.err, HasSubstr("quote is not closed"));
