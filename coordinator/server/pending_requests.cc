@@ -27,13 +27,6 @@ bool PendingRequests::Resolve(Ticket ticket, v1::SessionResponse response) {
     return slot.kind == Slot::Kind::kForwarded && slot.ticket == ticket;
   });
   if (it == slots_.end()) return false;
-  if (read_ahead_ > 0 && response.zxid() == 0) {
-    auto read = std::find_if(it, slots_.end(),
-                             [](const Slot& slot) { return slot.read_ahead; });
-    if (read != slots_.end()) {
-      response.set_zxid(read->messages.front().zxid());
-    }
-  }
   it->kind = Slot::Kind::kReady;
   it->messages.push_back(std::move(response));
   --undecided_;
@@ -73,11 +66,21 @@ void PendingRequests::Flush(const Execute& execute, Messages* out) {
     if (slot.kind == Slot::Kind::kLocal) {
       execute(slot.request, slot.since_ms, out);
     } else {
+      LimitZxid(&slot);
       std::move(slot.messages.begin(), slot.messages.end(),
                 std::back_inserter(*out));
       read_ahead_ -= slot.read_ahead;
     }
     slots_.pop_front();
+  }
+}
+
+void PendingRequests::LimitZxid(Slot* slot) const {
+  if (read_ahead_ == 0 || slot->read_ahead) return;
+  auto read = std::find_if(slots_.begin(), slots_.end(),
+                           [](const Slot& s) { return s.read_ahead; });
+  for (v1::SessionResponse& message : slot->messages) {
+    if (message.zxid() == 0) message.set_zxid(read->messages.front().zxid());
   }
 }
 

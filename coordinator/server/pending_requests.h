@@ -35,8 +35,7 @@ class PendingRequests {
   void AddLocal(v1::SessionRequest request, int64_t since_ms);
 
   // The leader's decision about `ticket` is known, and this member shows it.
-  // False when there is no such request waiting. If reads behind it have been
-  // carried out already, the response says that it shows no more than they do.
+  // False when there is no such request waiting.
   bool Resolve(Ticket ticket, v1::SessionResponse response);
 
   // Carries out the local requests before `ticket`, whose transaction is about
@@ -50,7 +49,8 @@ class PendingRequests {
   void AddEvent(v1::SessionResponse event, Messages* out);
 
   // Moves to `out` what may be sent now, carrying out local requests whose turn
-  // it is.
+  // it is. A response (without a zxid) in front of a read that is carried out
+  // already gets that read's: it shows no more.
   void Flush(const Execute& execute, Messages* out);
 
   bool empty() const { return slots_.empty(); }
@@ -70,6 +70,8 @@ class PendingRequests {
     Messages messages;           // kReady
     bool read_ahead = false;     // kReady, by ExecuteBefore
   };
+
+  void LimitZxid(Slot* slot) const;
 
   std::deque<Slot> slots_;
   size_t undecided_ = 0;  // slots of kind kForwarded

@@ -36,6 +36,9 @@ std::optional<MemberId> Election::Step(const Message& n) {
     // From the leader itself, so it either has a quorum or soon gives up.
     vote_ = n.vote;
     vote_.leader = n.from;
+    // An observer has no rounds of its own: so it sees when its leader begins
+    // another.
+    if (local_->observing()) round_ = n.round;
     return n.from;
   }
   if (local_->observing()) return std::nullopt;
@@ -112,6 +115,10 @@ void Election::NotifyAll() {
   ticks_since_notify_ = 0;
   for (MemberId member : local_->voters.members()) {
     if (member != local_->options.self) Notify(member, Role::kLooking, 0);
+  }
+  if (local_->observing()) return;
+  for (MemberId member : local_->observers.members()) {
+    Notify(member, Role::kLooking, 0);
   }
 }
 

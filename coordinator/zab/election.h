@@ -21,6 +21,8 @@ class Election {
  public:
   explicit Election(Local* local) : local_(local) {}
 
+  void Rebind(Local* local) { local_ = local; }
+
   // Begins a new round with a vote for this member.
   void Begin();
   // While looking. Gives the leader once there is a decision.

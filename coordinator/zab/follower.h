@@ -24,6 +24,8 @@ class Follower {
   // `round` is that of the election that chose `leader`.
   Follower(Local* local, MemberId leader, uint64_t round);
 
+  void Rebind(Local* local) { local_ = local; }
+
   void Step(Message message);
   // The leader answered that it does not lead, in this role and round.
   void OnLeaderNotification(const Message& notification);

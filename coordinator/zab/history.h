@@ -27,6 +27,8 @@ class History {
   History(HardState hard_state, Zxid applied, const LogView* view,
           const Options& options);
 
+  void Rebind(const LogView* view) { view_ = view; }
+
   Zxid last() const { return last_; }
   // The end of that part of the present history that a crash would leave.
   Zxid durable() const { return durable_; }

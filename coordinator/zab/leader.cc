@@ -4,13 +4,6 @@
 #include <utility>
 
 namespace sillok::zab {
-namespace {
-
-// A leader with no more than this left to count gives its epoch up in peace: the
-// next one counts from one again.
-constexpr uint64_t kCounterReserve = uint64_t{1} << 20;
-
-}  // namespace
 
 Leader::Leader(Local* local) : local_(local) {
   for (MemberId member : local_->voters.members()) {
@@ -293,7 +286,7 @@ std::optional<Zxid> Leader::Propose(std::string txn) {
     return std::nullopt;
   }
   if (last.epoch() == epoch_ &&
-      last.counter() >= Zxid::kMaxCounter - kCounterReserve &&
+      last.counter() >= options.counter_limit &&
       TransferTo(std::nullopt) == TransferStart::kStarted) {
     return std::nullopt;
   }

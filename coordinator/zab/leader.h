@@ -84,6 +84,8 @@ class Leader {
  public:
   explicit Leader(Local* local);
 
+  void Rebind(Local* local) { local_ = local; }
+
   void Step(const Message& message);
   void OnFollowerInfo(const Message& message);
   void Tick();

@@ -44,6 +44,7 @@ class Outbox {
       held_.pop_front();
     }
   }
+  void Rebind(const History* history) { history_ = history; }
   // The role they were meant for is over.
   void DropHeld() { held_.clear(); }
 
@@ -75,6 +76,24 @@ struct Local {
         commit(applied),
         delivered(applied),
         random_state(options.seed) {}
+
+  // A copy on another log.
+  Local(const Local& other, const LogView* view)
+      : options(other.options),
+        voters(other.voters),
+        observers(other.observers),
+        history(other.history),
+        outbox(other.outbox),
+        commit(other.commit),
+        delivered(other.delivered),
+        epoch_heard(other.epoch_heard),
+        random_state(other.random_state),
+        fatal(other.fatal) {
+    history.Rebind(view);
+    outbox.Rebind(&history);
+  }
+  Local(const Local&) = delete;
+  Local& operator=(const Local&) = delete;
 
   void RaiseCommit(Zxid zxid) {
     if (zxid > commit) commit = zxid;

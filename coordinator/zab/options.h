@@ -87,6 +87,10 @@ struct Options {
     return std::find(voters.begin(), voters.end(), self) == voters.end();
   }
 
+  // A leader whose entries have come to this number in its epoch hands over: the
+  // next epoch counts from one again. (At the last number there is it gives up.)
+  uint64_t counter_limit = Zxid::kMaxCounter - (uint64_t{1} << 20);
+
   // Seed of the jitter in timeouts. Differs between members.
   uint64_t seed = 0;
 

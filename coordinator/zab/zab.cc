@@ -20,6 +20,7 @@ class Zab::Impl {
         election_(&local_) {
     if (!Halted()) Look();
   }
+  Impl(const Impl& other, const LogView* log);
 
   void Step(Message m);
   void Tick();
@@ -352,11 +353,36 @@ void Zab::Impl::AcceptStale(const Message& m) {
   local_.outbox.SendAfter(history.newest_token(), m.from, std::move(ack));
 }
 
+Zab::Impl::Impl(const Impl& other, const LogView* log)
+    : local_(other.local_, log),
+      election_(other.election_),
+      told_role_(other.told_role_),
+      fatal_told_(other.fatal_told_),
+      retired_(other.retired_),
+      discard_snapshot_(other.discard_snapshot_),
+      failed_barriers_(other.failed_barriers_) {
+  election_.Rebind(&local_);
+  if (other.follower_) {
+    follower_ = std::make_unique<Follower>(*other.follower_);
+    follower_->Rebind(&local_);
+  }
+  if (other.leader_) {
+    leader_ = std::make_unique<Leader>(*other.leader_);
+    leader_->Rebind(&local_);
+  }
+}
+
 Zab::Zab(Options options, HardState hard_state, Zxid applied,
          const LogView* log)
     : impl_(std::make_unique<Impl>(std::move(options), hard_state, applied,
                                    log)) {}
+Zab::Zab(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Zab::~Zab() = default;
+
+std::unique_ptr<Zab> Zab::Clone(const LogView* log) const {
+  return std::unique_ptr<Zab>(
+      new Zab(std::make_unique<Impl>(*impl_, log)));
+}
 
 void Zab::Step(Message message) { impl_->Step(std::move(message)); }
 void Zab::Tick() { impl_->Tick(); }

@@ -123,6 +123,8 @@ class Zab {
   ~Zab();
   Zab(const Zab&) = delete;
   Zab& operator=(const Zab&) = delete;
+  // An equal core on an equal log, for those who explore what could come next.
+  std::unique_ptr<Zab> Clone(const LogView* log) const;
 
   // A message arrived. Ignores what is stale, foreign or not for this member.
   void Step(Message message);
@@ -188,6 +190,7 @@ class Zab {
 
  private:
   class Impl;
+  explicit Zab(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -98,6 +98,9 @@ TEST(PeerCodec, CarriesAcknowledgements) {
   EXPECT_TRUE(c.established);
   Carried(Filled(MessageKind::kAckNewLeader));
   Carried(Filled(MessageKind::kGoodbye));
+  Message hand_over = Filled(MessageKind::kHandOver);
+  hand_over.vote.leader = MemberId(4);
+  EXPECT_EQ(Carried(hand_over).vote.leader, MemberId(4));
 }
 
 TEST(PeerCodec, CarriesHeartbeats) {

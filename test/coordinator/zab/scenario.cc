@@ -43,6 +43,7 @@ void Scenario::Dispatch(const std::string& command, const Words& words) {
   if (command == "disk_of") return DiskOf(words);
   if (command == "propose") return Propose(words);
   if (command == "stream") return Stream(words);
+  if (command == "transfer") return Transfer(words);
   if (command == "status") return Status();
   if (command == "deliver") return Deliver();
   if (command == "heal") return cut_.clear();
@@ -99,6 +100,13 @@ void Scenario::Members(const Words& words) {
     if (words[i].rfind("append=", 0) == 0) options_.max_append_bytes = value;
     if (words[i].rfind("window=", 0) == 0) options_.window_bytes = value;
     if (words[i].rfind("commit=", 0) == 0) options_.max_committed_bytes = value;
+    if (words[i].rfind("counter=", 0) == 0) options_.counter_limit = value;
+    if (words[i].rfind("observers=", 0) == 0) {
+      for (size_t n = 1; n <= value; ++n) {
+        options_.observers.push_back(MemberId(count + static_cast<int>(n)));
+        members_[options_.observers.back().value()];
+      }
+    }
     if (words[i].rfind("in_flight=", 0) == 0) {
       options_.max_uncommitted_entries = value;
     }
@@ -184,6 +192,19 @@ void Scenario::Stream(const Words& words) {
   members_[to].core->OnSnapshotReceived(MemberId(from), epoch,
                                         sender.delivered);
   Drive(to);
+}
+
+void Scenario::Transfer(const Words& words) {
+  int id = std::stoi(words.at(0));
+  std::optional<MemberId> to;
+  if (words.size() > 1) to = MemberId(std::stoi(words[1]));
+  switch (members_[id].core->TransferTo(to)) {
+    case TransferStart::kStarted: break;
+    case TransferStart::kNotLeading: out_ << "  not leading\n"; break;
+    case TransferStart::kUnfit: out_ << "  unfit\n"; break;
+    case TransferStart::kBusy: out_ << "  busy\n"; break;
+  }
+  Drive(id);
 }
 
 void Scenario::Status() {

@@ -22,7 +22,9 @@ namespace sillok::zab {
 // disks until `disk M on`, time stands still but for `tick` and `run`.
 //
 //   members N [OPTION=VALUE ...]   N members, 1 to N, all down. Options: append,
-//                                  window, commit (bytes), in_flight (entries)
+//                                  window, commit (bytes), in_flight (entries),
+//                                  counter (its limit), observers (so many
+//                                  more, who do not vote)
 //   disk_of M epochs=A/C log=Z,Z.. trim=Z applied=Z   what M finds at its start
 //   start M...      crash M...     writes under way are lost
 //   tick M [N]                     time passes for one
@@ -32,6 +34,7 @@ namespace sillok::zab {
 //   cut M...        heal           M reaches nobody; messages are lost
 //   propose M TXN...               one input, one output
 //   barrier M ID    resign M       lost M PEER: a hint
+//   transfer M [PEER]              M is to hand over, to anybody or to PEER
 //   trim M Z                       M forgets its log up to Z
 //   stream M PEER [fails]          M's snapshot reaches PEER, or not
 //   say all|effects|nothing        which lines to print from now on
@@ -59,6 +62,7 @@ class Scenario {
   void Tick(int id);
   void Propose(const Words& words);
   void Stream(const Words& words);
+  void Transfer(const Words& words);
   void Status();
 
   bool DeliverOne();
