@@ -2,6 +2,7 @@
 //
 //   bazel run //test/sim:zab_sim -- --seeds 100000 [--first 1] [--nodes N]
 //   bazel run //test/sim:zab_sim -- --seed 4711 [--all]
+//   bazel run //test/sim:zab_sim -- --shrink 4711
 //
 // --plant BUG breaks the core on purpose.
 #include <chrono>
@@ -17,8 +18,8 @@
 namespace {
 
 int Usage() {
-  std::cerr << "usage: zab_sim --seeds N [--first SEED] | --seed SEED [--all]\n"
-               "       [--nodes N] [--seconds N] [--plant BUG]\nbugs:";
+  std::cerr << "usage: zab_sim --seeds N [--first SEED] | --seed SEED [--all] |\n"
+               "       --shrink SEED   [--nodes N] [--seconds N] [--plant BUG]\nbugs:";
   for (const auto& bug : sillok::sim::kPlantedBugs) {
     std::cerr << ' ' << bug.name;
   }
@@ -32,7 +33,7 @@ int main(int argc, char** argv) {
   using sillok::sim::ZabWorldOptions;
   ZabWorldOptions options;
   uint64_t seeds = 0, first = 1;
-  bool one = false, all = false;
+  bool one = false, all = false, shrink = false;
   for (int i = 1; i < argc; ++i) {
     std::string flag = argv[i];
     if (flag == "--all") {
@@ -55,8 +56,9 @@ int main(int argc, char** argv) {
       seeds = value;
     } else if (flag == "--first") {
       first = value;
-    } else if (flag == "--seed") {
-      one = true;
+    } else if (flag == "--seed" || flag == "--shrink") {
+      one = flag == "--seed";
+      shrink = !one;
       first = value;
     } else if (flag == "--nodes") {
       options.nodes = value;
@@ -72,6 +74,12 @@ int main(int argc, char** argv) {
         options, all ? ~size_t{0} : size_t{80}, std::cout);
     return result.invariant.empty() ? 0 : 1;
   }
+  if (shrink) {
+    options.seed = first;
+    sillok::sim::Shrunk shrunk =
+        sillok::sim::ShrinkZab(options, 40, std::cout);
+    return shrunk.outcome.invariant.empty() ? 0 : 1;
+  }
   if (seeds == 0) return Usage();
   auto begin = std::chrono::steady_clock::now();
   sillok::sim::ZabRun run =
@@ -79,8 +87,13 @@ int main(int argc, char** argv) {
   double took = std::chrono::duration<double>(
                     std::chrono::steady_clock::now() - begin)
                     .count();
-  std::cout << run.seeds << " seeds, "
-            << static_cast<double>(run.seeds) / took << " a second\n"
+  std::cout << run.seeds << " seeds, " << run.virtual_hours
+            << " virtual hours, " << static_cast<double>(run.seeds) / took << " a second\n"
             << run.reached.ToString() << "\n";
-  return run.failed ? 1 : 0;
+  if (!run.failed) return 0;
+  std::cout << "FAILED at seed " << run.failed_seed << ": \""
+            << run.failure.invariant << "\"\n";
+  options.seed = run.failed_seed;
+  sillok::sim::ShrinkZab(options, 40, std::cout);
+  return 1;
 }

@@ -39,6 +39,9 @@ void ZabReached::Add(const ZabReached& o) {
   deposed_leaders += o.deposed_leaders;
   barriers_done += o.barriers_done;
   barriers_failed += o.barriers_failed;
+  transfers += o.transfers;
+  hand_overs += o.hand_overs;
+  observers += o.observers;
 }
 
 std::string ZabReached::ToString() const {
@@ -50,7 +53,8 @@ std::string ZabReached::ToString() const {
       << ", second promises refused " << broken_promises_refused
       << ", proposals by deposed leaders " << deposed_leaders
       << ", barriers " << barriers_done << " done " << barriers_failed
-      << " failed";
+      << " failed, transfers " << transfers << " (" << hand_overs
+      << " handed over), observers " << observers;
   return out.str();
 }
 
@@ -67,12 +71,19 @@ void ZabWorld::Trace(const Parts&... parts) {
 ZabWorld::ZabWorld(ZabWorldOptions options)
     : options_(std::move(options)), random_(options_.seed) {
   Draw();
-  nodes_ = std::vector<Node>(swarm_.nodes);
-  for (size_t i = 0; i < swarm_.nodes; ++i) {
-    voters_.push_back(MemberId(static_cast<int32_t>(i)));
+  BeMerciful();
+  nodes_ = std::vector<Node>(swarm_.nodes + swarm_.observers);
+  reached_.observers = swarm_.observers;
+  for (size_t i = 0; i < nodes_.size(); ++i) {
     images_.push_back(&nodes_[i].disk.image());
+    if (i < swarm_.nodes) {
+      voters_.push_back(MemberId(static_cast<int32_t>(i)));
+      voter_images_.push_back(images_.back());
+    } else {
+      observers_.push_back(MemberId(static_cast<int32_t>(i)));
+    }
   }
-  network_ = std::make_unique<Network>(swarm_.network, swarm_.nodes, &random_,
+  network_ = std::make_unique<Network>(swarm_.network, nodes_.size(), &random_,
                                        kNetwork);
 }
 
@@ -105,6 +116,30 @@ void ZabWorld::Draw() {
   swarm_.barrier_mean_us = pick(100, 1000) * 1000;
   swarm_.peer_lost_hints = one_in(2);
   swarm_.small_windows = one_in(2);
+  if (one_in(3)) swarm_.transfer_mean_us = pick(1, 10) * kSecond;
+  if (one_in(4)) swarm_.observers = 1;
+  swarm_.short_counters = one_in(6);
+}
+
+void ZabWorld::BeMerciful() {
+  const Mercy& mercy = options_.mercy;
+  if (mercy.Spares("loss")) swarm_.network.loss = 0;
+  if (mercy.Spares("duplication")) swarm_.network.duplication = 0;
+  if (mercy.Spares("slow messages")) swarm_.network.slow = 0;
+  if (mercy.Spares("reordering")) swarm_.network.in_order = true;
+  if (mercy.Spares("crashes")) swarm_.crash_mean_us = 0;
+  if (mercy.Spares("pauses")) swarm_.pause_mean_us = 0;
+  if (mercy.Spares("cuts")) swarm_.cut_mean_us = 0;
+  if (mercy.Spares("trims")) swarm_.trim_mean_us = 0;
+  if (mercy.Spares("resignations")) swarm_.resign_mean_us = 0;
+  if (mercy.Spares("transfers")) swarm_.transfer_mean_us = 0;
+  if (mercy.Spares("crashes on persist")) swarm_.crash_on_persist = 0;
+  if (mercy.Spares("slow syncs")) swarm_.slow_sync = 0;
+  if (mercy.Spares("batching")) swarm_.lazy = 0;
+  if (mercy.Spares("hints")) swarm_.peer_lost_hints = false;
+  if (mercy.Spares("small windows")) swarm_.small_windows = false;
+  if (mercy.Spares("observers")) swarm_.observers = 0;
+  if (mercy.Spares("short counters")) swarm_.short_counters = false;
 }
 
 void ZabWorld::Plan(Kind kind, double mean_us) {
@@ -121,6 +156,7 @@ void ZabWorld::PlanFaults() {
   Plan(Kind::kCut, swarm_.cut_mean_us);
   Plan(Kind::kTrim, swarm_.trim_mean_us);
   Plan(Kind::kResign, swarm_.resign_mean_us);
+  Plan(Kind::kTransfer, swarm_.transfer_mean_us);
   Plan(Kind::kPropose, swarm_.propose_mean_us);
   Plan(Kind::kBarrier, swarm_.barrier_mean_us);
 }
@@ -161,7 +197,8 @@ ZabResult ZabWorld::Run() {
     kept_.CheckWhole(i, *images_[i], agreement_.committed());
     if (nodes_[i].core) reached_.elections += nodes_[i].core->elections();
   }
-  return {violation_.invariant(), violation_.text(), reached_, trace_hash_};
+  return {violation_.invariant(), violation_.text(), reached_,
+          trace_hash_,            fired_,            events_.now()};
 }
 
 void ZabWorld::Handle(const Event& event) {
@@ -191,30 +228,34 @@ void ZabWorld::Handle(const Event& event) {
     case Kind::kCut:
     case Kind::kTrim:
     case Kind::kResign:
+    case Kind::kTransfer:
       break;
     default:
       HandleForNode(event);
       return;
   }
   if (faults_over_) return;
+  const uint64_t fault = FaultId(static_cast<uint64_t>(event.kind), ordinal);
+  const bool spared = options_.mercy.Spares(fault);
+  if (!spared) fired_.push_back(fault);
   const uint64_t random =
       random_.Draw(kHow, static_cast<uint64_t>(event.kind), ordinal);
   const size_t node = random % nodes_.size();
   switch (event.kind) {
     case Kind::kCrash:
-      CrashSome(random);
+      if (!spared) CrashSome(random);
       Plan(event.kind, swarm_.crash_mean_us);
       return;
     case Kind::kPause:
-      Pause(random);
+      if (!spared) Pause(random);
       Plan(event.kind, swarm_.pause_mean_us);
       return;
     case Kind::kCut:
-      CutSome(random);
+      if (!spared) CutSome(random);
       Plan(event.kind, swarm_.cut_mean_us);
       return;
     case Kind::kTrim:
-      if (nodes_[node].core) {
+      if (nodes_[node].core && !spared) {
         ZabWrite write;
         write.kind = ZabWrite::Kind::kTrim;
         write.zxid = images_[node]->applied();
@@ -224,13 +265,17 @@ void ZabWorld::Handle(const Event& event) {
       Plan(event.kind, swarm_.trim_mean_us);
       return;
     case Kind::kResign:
-      if (nodes_[node].core) {
+      if (nodes_[node].core && !spared) {
         Trace(node, " resigns");
         nodes_[node].core->Resign();
         Drive(node);
         Crash(node);
       }
       Plan(event.kind, swarm_.resign_mean_us);
+      return;
+    case Kind::kTransfer:
+      if (!spared) Transfer(random);
+      Plan(event.kind, swarm_.transfer_mean_us);
       return;
     default:
       return;
@@ -301,6 +346,7 @@ void ZabWorld::Start(size_t i) {
   zab::Options options;
   options.self = MemberId(static_cast<int32_t>(i));
   options.voters = voters_;
+  options.observers = observers_;
   options.seed = random_.Draw(kSeed, i, node.incarnation);
   options.faults = options_.faults;
   if (swarm_.small_windows) {
@@ -310,6 +356,7 @@ void ZabWorld::Start(size_t i) {
     options.max_committed_bytes = 50;
     options.max_uncommitted_entries = 30;
   }
+  if (swarm_.short_counters) options.counter_limit = 20;
   Trace(i, " starts: epochs ", image.hard_state().accepted_epoch, "/",
         image.hard_state().current_epoch, ", log ", image.TrimmedTo(), " to ",
         image.LastZxid(), ", applied ", image.applied());
@@ -367,6 +414,22 @@ void ZabWorld::Pause(uint64_t random) {
       events_.now() +
       random_.Exponential(kSecond, kPauseTime, i, static_cast<uint64_t>(random % 65536));
   Trace(i, " pauses until ", nodes_[i].paused_until / 1000, " ms");
+}
+
+// Deposed leaders are asked, too.
+void ZabWorld::Transfer(uint64_t random) {
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    Node& node = nodes_[i];
+    if (node.core == nullptr || node.paused_until > events_.now()) continue;
+    std::optional<MemberId> to;
+    if (random % 2 == 0) {
+      to = MemberId(static_cast<int32_t>((random >> 8) % nodes_.size()));
+    }
+    if (node.core->TransferTo(to) != zab::TransferStart::kStarted) continue;
+    ++reached_.transfers;
+    Trace(i, " is to hand over");
+    Drive(i);
+  }
 }
 
 void ZabWorld::CutSome(uint64_t random) {
@@ -523,6 +586,10 @@ void ZabWorld::Deliver(size_t i, const Entry& entry) {
 void ZabWorld::Send(size_t i, Message message) {
   epochs_.OnSend(i, message, *images_[i]);
   if (message.kind == MessageKind::kAck) reached_.rejects += message.rejected;
+  if (message.kind == MessageKind::kHandOver &&
+      message.vote.leader == message.to) {
+    ++reached_.hand_overs;
+  }
   if (message.kind == MessageKind::kAckEpoch) {
     reached_.broken_promises_refused += !message.promised;
   }
@@ -603,7 +670,8 @@ void ZabWorld::SnapshotArrives(const Event& event) {
 }
 
 void ZabWorld::CheckKept() {
-  if (!agreement_.committed().empty()) kept_.Check(images_, agreement_.last());
+  if (agreement_.committed().empty()) return;
+  kept_.Check(voter_images_, agreement_.last());
 }
 
 // ---- Liveness

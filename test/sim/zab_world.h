@@ -16,6 +16,7 @@
 #include "test/sim/disk.h"
 #include "test/sim/event_queue.h"
 #include "test/sim/keyed_random.h"
+#include "test/sim/mercy.h"
 #include "test/sim/network.h"
 #include "test/sim/zab_checkers.h"
 #include "test/sim/zab_image.h"
@@ -31,6 +32,7 @@ struct ZabWorldOptions {
   // within this.
   int64_t liveness_seconds = 20;
   zab::ZabFaults faults;
+  Mercy mercy;
   // Gets a line per thing that happens, if set.
   std::function<void(const std::string&)> trace;
 };
@@ -51,6 +53,9 @@ struct ZabReached {
   uint64_t deposed_leaders = 0;
   uint64_t barriers_done = 0;
   uint64_t barriers_failed = 0;
+  uint64_t transfers = 0;
+  uint64_t hand_overs = 0;
+  uint64_t observers = 0;
 
   void Add(const ZabReached& other);
   std::string ToString() const;
@@ -63,7 +68,16 @@ struct ZabResult {
   ZabReached reached;
   // Of everything that happened: equal for equal options.
   uint64_t trace_hash = 0;
+  std::vector<uint64_t> fired;  // see mercy.h
+  int64_t ended_us = 0;
 };
+
+// What Mercy can take away from a run.
+inline const std::vector<std::string> kZabTroubles = {
+    "loss",   "duplication", "slow messages",     "reordering",
+    "pauses", "cuts",        "trims",             "resignations",
+    "hints",  "transfers",   "crashes on persist", "slow syncs",
+    "batching", "small windows", "observers",     "crashes", "short counters"};
 
 // One run. The seed decides first which faults exist and how often (so that
 // some runs are calm but for one of them), then every single one.
@@ -77,7 +91,7 @@ class ZabWorld {
   enum class Kind : uint8_t {
     kTick, kMessage, kSyncEnd, kStart, kCrash, kPause, kCut, kHeal, kPropose,
     kBarrier, kTrim, kSnapshotArrives, kSnapshotSent, kSnapshotFailed, kPeerLost,
-    kResign, kCheckLiveness,
+    kResign, kTransfer, kCheckLiveness,
   };
   struct Event {
     Kind kind;
@@ -103,6 +117,7 @@ class ZabWorld {
   // What this seed has drawn.
   struct Swarm {
     size_t nodes = 3;
+    size_t observers = 0;
     int64_t tick_us = 50000;
     NetworkOptions network;
     double crash_mean_us = 0;  // 0: none, as for all the others
@@ -110,6 +125,7 @@ class ZabWorld {
     double cut_mean_us = 0;
     double trim_mean_us = 0;
     double resign_mean_us = 0;
+    double transfer_mean_us = 0;
     double propose_mean_us = 50000;
     double barrier_mean_us = 300000;
     double crash_on_persist = 0;
@@ -117,9 +133,11 @@ class ZabWorld {
     double lazy = 0;
     bool peer_lost_hints = false;
     bool small_windows = false;
+    bool short_counters = false;
   };
 
   void Draw();
+  void BeMerciful();
   void PlanFaults();
   void Plan(Kind kind, double mean_us);
   void Handle(const Event& event);
@@ -129,6 +147,7 @@ class ZabWorld {
   void Crash(size_t node);
   void CrashSome(uint64_t random);
   void Pause(uint64_t random);
+  void Transfer(uint64_t random);
   void CutSome(uint64_t random);
   void ProposeSomewhere();
   void AskBarriers();
@@ -158,7 +177,10 @@ class ZabWorld {
   std::unique_ptr<Network> network_;
   std::vector<Node> nodes_;
   std::vector<MemberId> voters_;
+  std::vector<MemberId> observers_;
   std::vector<const ZabImage*> images_;
+  std::vector<const ZabImage*> voter_images_;
+  std::vector<uint64_t> fired_;
   std::vector<zab::Message> in_flight_;
   std::vector<uint32_t> free_slots_;
   uint64_t ordinals_[32] = {};

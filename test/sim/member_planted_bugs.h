@@ -1,0 +1,28 @@
+// The bugs that can be planted into a member above its ZAB core, by name.
+#ifndef SILLOK_TEST_SIM_MEMBER_PLANTED_BUGS_H_
+#define SILLOK_TEST_SIM_MEMBER_PLANTED_BUGS_H_
+
+#include <string_view>
+
+#include "coordinator/server/member_faults.h"
+
+namespace sillok::sim {
+
+struct MemberBug {
+  std::string_view name;
+  bool coord::MemberFaults::*flag;
+};
+
+inline constexpr MemberBug kMemberBugs[] = {
+    {"sync_without_round", &coord::MemberFaults::sync_without_round},
+    {"refuse_without_round", &coord::MemberFaults::refuse_without_round},
+    {"reply_before_commit", &coord::MemberFaults::reply_before_commit},
+    {"leak_ephemerals", &coord::MemberFaults::leak_ephemerals},
+    {"ignore_moved", &coord::MemberFaults::ignore_moved},
+    {"answer_before_applied", &coord::MemberFaults::answer_before_applied},
+    {"answer_before_events", &coord::MemberFaults::answer_before_events},
+};
+
+}  // namespace sillok::sim
+
+#endif  // SILLOK_TEST_SIM_MEMBER_PLANTED_BUGS_H_
