@@ -8,13 +8,23 @@
 namespace sillok::coord {
 namespace {
 
-// What the leader decides.
-bool IsWrite(const v1::CoordRequest& request) {
-  return request.has_write() || request.has_multi() || request.has_reconfig();
-}
-
 // Until then the successor of a leader has to serve.
 constexpr int64_t kTransferMs = 5'000;
+
+// Of what can be large: cheap, since it is asked for every message.
+size_t ApproximateBytes(const v1::CoordResponse& response) {
+  size_t bytes = 100 + response.data().size();
+  for (const std::string& child : response.children()) {
+    bytes += child.size() + 32;
+  }
+  for (const v1::CoordResponse& read : response.reads()) {
+    bytes += ApproximateBytes(read);
+  }
+  return bytes;
+}
+size_t ApproximateBytes(const v1::SessionResponse& message) {
+  return message.has_response() ? ApproximateBytes(message.response()) : 100;
+}
 
 }  // namespace
 
@@ -28,6 +38,11 @@ Member::Member(MemberOptions options, zab::HardState hard_state,
       next_session_id_(options_.first_session_id) {}
 
 Member::~Member() = default;
+
+bool Member::IsForLeader(const v1::CoordRequest& request) {
+  return request.has_write() || request.has_multi() ||
+         request.has_reconfig() || request.has_sync();
+}
 
 // --- peers ---
 
@@ -101,7 +116,8 @@ bool Member::WantsRequests(ConnectionId id) const {
   return connection.state != Connection::State::kConnecting &&
          connection.pending.size() < options_.max_requests_per_connection &&
          tickets_.size() < options_.max_requests &&
-         ticket_bytes_ < options_.max_request_bytes;
+         ticket_bytes_ < options_.max_request_bytes &&
+         output_bytes_ < options_.max_output_bytes;
 }
 
 void Member::OnRequest(ConnectionId id, v1::SessionRequest request, Now now) {
@@ -109,6 +125,7 @@ void Member::OnRequest(ConnectionId id, v1::SessionRequest request, Now now) {
   if (it == connections_.end()) return;
   Connection& connection = it->second;
   NoteRequest(connection, request, now);
+  if (read_only_) return OnReadOnlyRequest(id, connection, request, now);
   if (!serving_) return EndStream(id, StreamEnd::kUnavailable);
   switch (connection.state) {
     case Connection::State::kNew:
@@ -177,13 +194,13 @@ void Member::OnOpenRequest(ConnectionId id, Connection& connection,
       info.kind = TicketKind::kClose;
       break;
     case v1::SessionRequest::kRequest:
-      if (IsWrite(request.request())) {
-        *forward.mutable_write() = std::move(*request.mutable_request());
-        *forward.mutable_identities() = connection.identities;
-        break;
-      }
       if (request.request().has_sync()) {
         forward.mutable_sync();
+        break;
+      }
+      if (IsForLeader(request.request())) {
+        *forward.mutable_write() = std::move(*request.mutable_request());
+        *forward.mutable_identities() = connection.identities;
         break;
       }
       [[fallthrough]];
@@ -192,12 +209,7 @@ void Member::OnOpenRequest(ConnectionId id, Connection& connection,
         return connection.pending.AddLocal(std::move(request),
                                            now.monotonic_ms);
       }
-      scratch_.clear();
-      Execute(id, request, now.monotonic_ms, &scratch_);
-      for (v1::SessionResponse& message : scratch_) {
-        Send(id, std::move(message));
-      }
-      return;
+      return ExecuteNow(id, request, now);
     case v1::SessionRequest::kConnect:
     case v1::SessionRequest::KIND_NOT_SET:
       return EndStream(id, StreamEnd::kBadRequest);
@@ -391,6 +403,13 @@ void Member::Read(ConnectionId id, const Connection& connection,
   }
 }
 
+void Member::ExecuteNow(ConnectionId id, const v1::SessionRequest& request,
+                        Now now) {
+  scratch_.clear();
+  Execute(id, request, now.monotonic_ms, &scratch_);
+  for (v1::SessionResponse& message : scratch_) Send(id, std::move(message));
+}
+
 void Member::Flush(ConnectionId id, Connection& connection) {
   scratch_.clear();
   connection.pending.Flush(
@@ -405,6 +424,7 @@ void Member::Flush(ConnectionId id, Connection& connection) {
 void Member::Send(ConnectionId id, v1::SessionResponse message) {
   if (message.zxid() == 0) message.set_zxid(tree_->applied().value());
   NoteAnswer(connections_.at(id), message);
+  output_bytes_ += ApproximateBytes(message);
   client_actions_.push_back({id, std::move(message)});
 }
 
@@ -460,12 +480,12 @@ void Member::DropSessions(const std::vector<SessionId>& sessions) {
 
 void Member::Tick(Now now) {
   zab_.Tick();
-  if (!serving_) return;
-  sequencer_->OnTime(now);
+  UpdateReadOnly(now);
+  if (serving_) sequencer_->OnTime(now);
   if (now.monotonic_ms < next_touch_ms_) return;
   next_touch_ms_ =
       now.monotonic_ms + std::max<int64_t>(options_.tick_ms / 2, 1);
-  SendTouches(now);
+  if (serving_) SendTouches(now);
   DropIdlers(now);
 }
 
@@ -579,6 +599,7 @@ MemberOutput Member::TakeOutput(Now now) {
   reply_batches_.clear();
   output.epoch = role_.epoch;
   output.clients = std::exchange(client_actions_, {});
+  output_bytes_ = 0;
   if (std::exchange(role_changed_, false)) {
     output.role = role_;
     output.role->serving = serving_;
@@ -643,9 +664,10 @@ void Member::UpdateServing(Now now) {
                (role_.role == zab::Role::kFollowing ||
                 (term_starts_at_.has_value() &&
                  tree_->applied() >= *term_starts_at_));
-  if (ready == serving_) return;
+  if (ready == serving_) return UpdateReadOnly(now);
   serving_ = ready;
   role_changed_ = true;
+  UpdateReadOnly(now);
   if (!serving_) return EndAllStreams(StreamEnd::kUnavailable);
   if (sequencer_ == nullptr) {
     sequencer_ = std::make_unique<Sequencer>(

@@ -47,11 +47,17 @@ struct MemberOptions {
   // "user:base64(sha1(user:password))": whoever proves to be it may do anything.
   // Empty: nobody.
   std::string super_digest;
+  // Without a quorum, reads are served to clients that ask for it
+  // (readonlymode.enabled). What they see may be as old as the split.
+  bool read_only_mode = false;
   // Unanswered requests; at the limit no more are read from the stream, or from
   // any stream.
   size_t max_requests_per_connection = 1'000;
   size_t max_requests = 20'000;  // globalOutstandingLimit
   size_t max_request_bytes = 64 << 20;  // in those requests, of all streams
+  // Answers made since the last TakeOutput at which no more requests are read:
+  // a small request may have a large answer.
+  size_t max_output_bytes = 4 << 20;
   // Where this incarnation starts to count. Must not meet the numbers of an
   // earlier one: random, or time.
   uint64_t first_ticket = 1;
@@ -179,6 +185,8 @@ class Member {
   // Null until this member has served for the first time.
   const Sequencer* sequencer() const { return sequencer_.get(); }
   bool serving() const { return serving_; }
+  // Not serving, but reads; see MemberOptions::read_only_mode.
+  bool read_only() const { return read_only_; }
   size_t connections() const { return connections_.size(); }
   size_t outstanding() const { return tickets_.size(); }
 
@@ -213,6 +221,15 @@ class Member {
                  const v1::ConnectRequest& request, Now now);
   void OnOpenRequest(ConnectionId id, Connection& connection,
                      v1::SessionRequest request, Now now);
+  // Carries out a local request with nothing before it.
+  void ExecuteNow(ConnectionId id, const v1::SessionRequest& request, Now now);
+  // What the leader decides, as a write or a sync.
+  static bool IsForLeader(const v1::CoordRequest& request);
+  void UpdateReadOnly(Now now);
+  void OnReadOnlyRequest(ConnectionId id, Connection& connection,
+                         const v1::SessionRequest& request, Now now);
+  void OnReadOnlyConnect(ConnectionId id, Connection& connection,
+                         const v1::ConnectRequest& request);
   void NoteRequest(Connection& connection, const v1::SessionRequest& request,
                    Now now);
   void NoteAnswer(Connection& connection, const v1::SessionResponse& message);
@@ -273,6 +290,8 @@ class Member {
   std::optional<Transfer> transfer_;
   bool serving_ = false;
   bool resigned_ = false;
+  bool read_only_ = false;
+  std::optional<int64_t> alone_since_ms_;
   // A leader serves once its tree has applied the history up to here.
   std::optional<Zxid> term_starts_at_;
   // An installed snapshot is being loaded; what is committed waits.
@@ -300,6 +319,7 @@ class Member {
   v1::ForwardBatch forward_;  // to the leader, of this turn
   std::map<MemberId, v1::ForwardReplyBatch> reply_batches_;
   std::vector<ClientAction> client_actions_;
+  size_t output_bytes_ = 0;  // in them, about
   std::vector<v1::SessionResponse> scratch_;
   std::string fatal_;
 };

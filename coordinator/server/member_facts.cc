@@ -86,7 +86,8 @@ void Member::FillStatus(v1::MemberStatusResponse* status) const {
   status->set_member_id(self_.value());
   // A member that is still joining a leader looks for one as far as clients are
   // concerned.
-  status->set_role(!serving_                          ? "looking"
+  status->set_role(read_only_                         ? "read-only"
+                   : !serving_                        ? "looking"
                    : role_.role == zab::Role::kLeading ? "leading"
                    : options_.zab.observes()           ? "observing"
                                                        : "following");

@@ -136,6 +136,22 @@ FakeClient* FakeEnsemble::Connect(int member, int64_t timeout_ms) {
   return client;
 }
 
+FakeClient* FakeEnsemble::ConnectReadOnly(int member, const FakeClient* old) {
+  FakeClient* client = Open(member);
+  v1::SessionRequest request;
+  v1::ConnectRequest* connect = request.mutable_connect();
+  connect->set_read_only(true);
+  connect->set_timeout_ms(1'000);
+  if (old != nullptr) {
+    connect->set_session_id(old->session_id);
+    connect->set_password(old->password);
+    connect->set_last_zxid_seen(old->last_zxid);
+  }
+  SendRaw(client, std::move(request));
+  Run();
+  return client;
+}
+
 FakeClient* FakeEnsemble::Reattach(const FakeClient& old, int member) {
   FakeClient* client = Open(member);
   SendConnect(client, old.session_id, old.password, old.timeout_ms,
@@ -215,6 +231,7 @@ void FakeEnsemble::Start(int id) {
   options.reaper = options_.reaper;
   options.super_digest = options_.super_digest;
   options.faults = options_.faults;
+  options.read_only_mode = options_.read_only_mode;
   options.first_ticket = ++incarnation_ << 32;
   options.first_session_id = (static_cast<uint64_t>(id) << 56) +
                              (incarnation_ << 20);

@@ -70,6 +70,7 @@ class FakeEnsemble {
     ReaperOptions reaper;
     std::string super_digest;
     MemberFaults faults;
+    bool read_only_mode = false;
   };
   FakeEnsemble() : FakeEnsemble(Options()) {}
   explicit FakeEnsemble(Options options);
@@ -106,6 +107,8 @@ class FakeEnsemble {
   FakeClient* Connect(int member, int64_t timeout_ms = 1'000);
   // What clients ask for from now on when they connect.
   void set_disconnect_timeout_ms(int64_t ms) { disconnect_timeout_ms_ = ms; }
+  // As Connect, or with the session of `old`, at a member that only reads.
+  FakeClient* ConnectReadOnly(int member, const FakeClient* old = nullptr);
   // With the session of `old`; runs.
   FakeClient* Reattach(const FakeClient& old, int member);
   void SendConnect(FakeClient* client, uint64_t session,

@@ -351,5 +351,96 @@ TEST_F(StreamsTest, AStreamWithoutASessionIsEndedAfterAWhile) {
   EXPECT_FALSE(alive->end.has_value());
 }
 
+// --- without a quorum ---
+
+FakeEnsemble::Options WithReadOnly() {
+  FakeEnsemble::Options options;
+  options.read_only_mode = true;
+  return options;
+}
+
+class ReadOnlyTest : public StreamsTest {
+ protected:
+  ReadOnlyTest() : StreamsTest(WithReadOnly()) {}
+  // Only follower_ is left.
+  void LoseQuorum() {
+    ensemble_.Crash(other_);
+    ensemble_.Crash(leader_);
+    ensemble_.Advance(2'000);
+    ASSERT_TRUE(ensemble_.member(follower_).read_only());
+  }
+  // The stream's answer to connect says so.
+  static bool IsReadOnly(const FakeClient& client) {
+    return !client.received.empty() &&
+           client.received[0].connect().read_only();
+  }
+};
+
+TEST_F(ReadOnlyTest, AMemberWithAQuorumIsNot) {
+  EXPECT_FALSE(ensemble_.member(follower_).read_only());
+  EXPECT_FALSE(IsReadOnly(*ensemble_.ConnectReadOnly(follower_)));
+}
+
+TEST_F(ReadOnlyTest, WhoAsksForItMayReadAndNotWrite) {
+  FakeClient* client = ensemble_.Connect(follower_);
+  ensemble_.Call(client, Create("/a", "1"));
+  LoseQuorum();
+  EXPECT_EQ(client->end, StreamEnd::kUnavailable);
+  FakeClient* reader = ensemble_.ConnectReadOnly(follower_);
+  ASSERT_TRUE(IsReadOnly(*reader));
+  EXPECT_NE(reader->session_id, 0u);
+  ensemble_.Send(reader, Create("/b"));
+  ensemble_.Send(reader, Sync());
+  ensemble_.Send(reader, Get("/a", true));
+  ensemble_.Ping(reader);
+  ensemble_.Run();
+  EXPECT_THAT(reader->TakeLines(),
+              ElementsAre("1 NOT_READ_ONLY", "2 NOT_READ_ONLY",
+                          "3 OK data=1", "pong"));
+  FakeClient* other = ensemble_.Connect(follower_);
+  EXPECT_EQ(other->end, StreamEnd::kUnavailable);
+}
+
+TEST_F(ReadOnlyTest, AKnownSessionIsShownAndComesBackToTheQuorum) {
+  FakeClient* client = ensemble_.Connect(follower_, 4'000);
+  ensemble_.Call(client, Create("/e", "1", v1::EPHEMERAL));
+  LoseQuorum();
+  FakeClient* reader = ensemble_.ConnectReadOnly(follower_, client);
+  ASSERT_TRUE(IsReadOnly(*reader));
+  EXPECT_EQ(reader->session_id, client->session_id);
+  FakeClient forger = *client;
+  forger.password = "another";
+  EXPECT_EQ(ensemble_.ConnectReadOnly(follower_, &forger)->end,
+            StreamEnd::kUnavailable);
+  FakeClient ahead = *client;
+  ahead.last_zxid += 1'000;
+  EXPECT_EQ(ensemble_.ConnectReadOnly(follower_, &ahead)->end,
+            StreamEnd::kTooNew);
+  ensemble_.Start(leader_);
+  ensemble_.Elect();
+  EXPECT_EQ(reader->end, StreamEnd::kUnavailable);
+  EXPECT_FALSE(ensemble_.member(follower_).read_only());
+  FakeClient* again = ensemble_.Reattach(*reader, follower_);
+  EXPECT_EQ(Code(again, Set("/e", "2")), v1::OK);
+}
+
+TEST_F(ReadOnlyTest, ClosingThereEndsTheStreamAlone) {
+  LoseQuorum();
+  FakeClient* reader = ensemble_.ConnectReadOnly(follower_);
+  v1::SessionRequest close;
+  close.mutable_close();
+  ensemble_.SendRaw(reader, close);
+  ensemble_.Run();
+  EXPECT_EQ(reader->end, StreamEnd::kDone);
+}
+
+TEST_F(StreamsTest, WithoutTheOptionAMemberAloneServesNobody) {
+  ensemble_.Crash(other_);
+  ensemble_.Crash(leader_);
+  ensemble_.Advance(2'000);
+  EXPECT_EQ(ensemble_.ConnectReadOnly(follower_)->end,
+            StreamEnd::kUnavailable);
+}
+
 }  // namespace
 }  // namespace sillok::coord
