@@ -19,6 +19,10 @@ namespace sillok {
 struct ReplicaFetchResponse {
   v1::FetchResponse header;    // `batches` is empty everywhere
   std::vector<Bytes> batches;  // one for each of header.partitions()
+  // The callback may do the work on the thread it is called on, send the next
+  // fetch and drop the channel inside it: no hop between threads for little
+  // work.
+  bool may_act_here = false;
 };
 
 // One ordered stream of fetches to one broker. Calls come from one strand; the

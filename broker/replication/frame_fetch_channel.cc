@@ -8,6 +8,10 @@ namespace {
 
 using HostAndPort = FrameFetchChannelFactory::HostAndPort;
 
+// An answer of this size is appended sooner than another thread is awake. More
+// would keep the loop, which carries the answers of all sources, from them.
+constexpr size_t kActAtOnceBytes = 16 << 10;
+
 class FrameFetchChannel final : public FetchChannel {
  public:
   FrameFetchChannel(net::Loop* loop, net::FrameClient::Options options)
@@ -31,6 +35,7 @@ class FrameFetchChannel final : public FetchChannel {
     absl::Status status =
         ParseFetchResponse(*frame, &response.header, &response.batches);
     if (!status.ok()) return status;
+    response.may_act_here = frame->size() <= kActAtOnceBytes;
     return response;
   }
 

@@ -140,10 +140,15 @@ void ReplicaFetcher::Send(int lane) {
       request, request.max_wait_ms() + options_.answer_grace_ms,
       [self = shared_from_this(), lane, id = state.request](
           absl::StatusOr<ReplicaFetchResponse> response) {
-        self->strand_.Post([self, lane, id,
-                            response = std::move(response)]() mutable {
+        const bool here = response.ok() && response->may_act_here;
+        auto act = [self, lane, id, response = std::move(response)]() mutable {
           self->OnAnswer(lane, id, std::move(response));
-        });
+        };
+        if (here) {
+          self->strand_.Dispatch(std::move(act));
+        } else {
+          self->strand_.Post(std::move(act));
+        }
       });
 }
 
