@@ -54,7 +54,8 @@ absl::Status AwaitChange(CoordSession& session, Arm arm) {
 
 void PrintStat(const v1::Stat& stat) {
   Table table({"FIELD", "VALUE"});
-  for (const auto& [name, value] : StatJson(stat).items()) {
+  const Json fields = StatJson(stat);
+  for (const auto& [name, value] : fields.items()) {
     bool is_id = name.ends_with("zxid") || name == "ephemeral_owner";
     table.Add({name, is_id ? Hex(value.get<uint64_t>()) : value.dump()});
   }

@@ -1,7 +1,6 @@
 #include "tools/coord_session.h"
 
 #include <poll.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -191,13 +190,13 @@ UntilInterrupted::UntilInterrupted()
   waiting_wake = wake_;
   struct sigaction action {};
   action.sa_handler = OnInterrupt;
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  sigaction(SIGINT, &action, &old_int_);
+  sigaction(SIGTERM, &action, &old_term_);
 }
 
 UntilInterrupted::~UntilInterrupted() {
-  signal(SIGINT, SIG_DFL);
-  signal(SIGTERM, SIG_DFL);
+  sigaction(SIGINT, &old_int_, nullptr);
+  sigaction(SIGTERM, &old_term_, nullptr);
   waiting_wake = -1;
   close(wake_);
 }

@@ -3,6 +3,8 @@
 #ifndef SILLOK_TOOLS_COORD_SESSION_H_
 #define SILLOK_TOOLS_COORD_SESSION_H_
 
+#include <signal.h>
+
 #include <functional>
 #include <memory>
 #include <string>
@@ -66,6 +68,8 @@ class UntilInterrupted {
 
  private:
   int wake_ = -1;  // eventfd
+  struct sigaction old_int_ {};
+  struct sigaction old_term_ {};
 };
 
 void AddNodeCommands(CLI::App* coord, CoordSession* session);

@@ -1,10 +1,12 @@
 // sillok coord shell: the commands of `sillok coord` in one session, with history
 // and completion at a terminal, and plain lines from a file or a pipe.
 #include <editline/readline.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
@@ -27,6 +29,7 @@ constexpr int kHistoryLines = 1000;
 // The one shell of this program, for libedit's functions without an argument.
 CoordSession* shell_session = nullptr;
 std::vector<std::string> shell_commands;
+volatile std::sig_atomic_t prompt_interrupted = 0;
 
 std::vector<std::string> ListChildren(const std::string& path) {
   absl::StatusOr<coord::BlockingSession*> session = shell_session->Get();
@@ -92,15 +95,21 @@ class Shell {
     std::string file = HistoryFile();
     if (!file.empty()) read_history(file.c_str());
     std::fprintf(stderr, "help lists the commands, quit or Ctrl-D ends\n");
+    // Ctrl-C drops a line, not the session.
+    struct sigaction action {};
+    action.sa_handler = [](int) { prompt_interrupted = 1; };
+    sigaction(SIGINT, &action, nullptr);
     while (!done_) {
+      prompt_interrupted = 0;
       std::unique_ptr<char, decltype(&std::free)> line(readline(kPrompt),
                                                        &std::free);
-      if (line == nullptr) {
-        std::fputc('\n', stdout);
-        break;
-      }
-      if (*line != '\0' && !IsSecret(line.get())) add_history(line.get());
-      Do(line.get());
+      if (line == nullptr) std::fputc('\n', stdout);
+      if (line == nullptr && prompt_interrupted != 0) continue;
+      if (line == nullptr) break;
+      std::string text = line.get();
+      text.erase(text.find_last_not_of(" \t") + 1);
+      if (!text.empty() && !IsSecret(text)) add_history(text.c_str());
+      Do(text);
     }
     // What went wrong was seen.
     session_->context().exit_code = kExitDone;

@@ -320,7 +320,7 @@ void SessionCore::OnAuth(uint64_t request_id, v1::CoordCode code) {
   if (code == v1::OK) return;
   // Not again: the member would refuse it again.
   identities_.erase(identities_.begin() + static_cast<std::ptrdiff_t>(index));
-  FailAuth();
+  FailAuth(request_id);
 }
 
 void SessionCore::OnConnect(const v1::ConnectResponse& response,
@@ -514,9 +514,14 @@ void SessionCore::Expire() {
   Become(State::kExpired);
 }
 
-void SessionCore::FailAuth() {
-  // What the member did with those before the refusal is unknown.
-  FailSent(v1::CONNECTION_LOSS);
+void SessionCore::FailAuth(uint64_t request_id) {
+  // What became of those before it is unknown; those behind it were not read.
+  while (!sent_.empty()) {
+    bool before = sent_.front().first < request_id;
+    Finish(sent_.front().second,
+           before ? v1::CONNECTION_LOSS : v1::AUTH_FAILED);
+    sent_.pop_front();
+  }
   if (closing_) {
     EndClosed(v1::CONNECTION_LOSS);
     return;

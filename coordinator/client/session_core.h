@@ -152,7 +152,7 @@ class SessionCore {
   void Finish(const PendingCall& call, v1::CoordCode code);
   void FailOldWaiting(int64_t now_ms);
   void Expire();
-  void FailAuth();
+  void FailAuth(uint64_t request_id);
   void EndClosed(v1::CoordCode code);
   // The session is of no more use: stream, id and watches go.
   void DropSession();

@@ -4,6 +4,13 @@
 #include "coordinator/client/recipes/sure_writes.h"
 
 namespace sillok::coord {
+namespace {
+
+// What the witness says of the write that it moved on with.
+constexpr char kDone[] = "done";
+constexpr char kNever[] = "never";
+
+}  // namespace
 
 Witness::~Witness() {
   if (!path_.empty()) DeleteSurely(*session_, path_, nullptr);
@@ -11,62 +18,75 @@ Witness::~Witness() {
 
 Witness::Outcome Witness::Commit(const std::vector<v1::WriteOp>& ops,
                                  TimePoint deadline) {
-  Outcome outcome;
-  outcome.code = MakeZnode(deadline);
-  if (outcome.code != v1::OK) return outcome;
   bool unknown = false;
   Outcome refusal;  // of a try after one whose outcome is unknown
   while (true) {
-    bool done_before = false;
+    // Once some outcome is unknown, only the same znode can tell.
+    v1::CoordCode ready = unknown ? v1::OK : MakeZnode(deadline);
+    if (ready != v1::OK) return {ready, {}};
     // Refused by what it does, not by the witness: the lost one has not happened
-    // yet. Once the witness has moved on it never will.
+    // yet. Once the witness has moved on without it, it never will.
     const bool settle = unknown && refusal.code != v1::OK;
-    outcome = CommitOnce(settle ? std::vector<v1::WriteOp>() : ops,
-                         &done_before);
-    if (done_before && !unknown) {
-      // The znode is not as we left it: somebody has touched or deleted it.
-      path_.clear();
-      outcome.code = MakeZnode(deadline);
-      if (outcome.code != v1::OK) return outcome;
+    Try tried = settle ? Send({}, kNever) : Send(ops, kDone);
+    if (tried.witness != Found::kAsLeft && !unknown) {
+      path_.clear();  // somebody has touched or deleted it
       continue;
     }
-    if (done_before) return Outcome{v1::OK, {}};
-    if (outcome.code == v1::OK) return settle ? refusal : outcome;
-    if (outcome.code == v1::SESSION_EXPIRED) return outcome;
-    if (!IsLinkTrouble(outcome.code)) {
-      if (!unknown) return outcome;
-      refusal = outcome;
+    if (tried.witness == Found::kGone) return {v1::SESSION_EXPIRED, {}};
+    if (tried.witness == Found::kMovedOn) {
+      if (!settle) return {v1::OK, {}};
+      // By the lost one, or by a settling one that was lost too: it says which.
+      tried.outcome.code = WhichHappened(refusal.code);
+      if (tried.outcome.code == v1::OK) return {v1::OK, {}};
+      if (tried.outcome.code == refusal.code) return refusal;
+      if (IsLinkTrouble(tried.outcome.code)) --version_;  // the same again
+    }
+    v1::CoordCode code = tried.outcome.code;
+    if (code == v1::OK) return settle ? refusal : tried.outcome;
+    if (code == v1::SESSION_EXPIRED) return tried.outcome;
+    if (!IsLinkTrouble(code)) {
+      if (!unknown) return tried.outcome;
+      refusal = tried.outcome;
       continue;
     }
-    unknown = unknown || outcome.code == v1::CONNECTION_LOSS;
-    if (HasPassed(deadline)) {
-      outcome.code = unknown ? v1::CONNECTION_LOSS : v1::OPERATION_TIMEOUT;
-      // Its znode may be at either version.
-      if (unknown) {
-        DeleteSurely(*session_, path_, nullptr);
-        path_.clear();
-      }
-      return outcome;
-    }
+    unknown = unknown || code == v1::CONNECTION_LOSS;
+    if (HasPassed(deadline)) return OutOfTime(unknown);
     AwaitLink(*session_, deadline);
   }
 }
 
-// `done_before`: the witness is not at the version that it was left at.
-Witness::Outcome Witness::CommitOnce(const std::vector<v1::WriteOp>& ops,
-                                     bool* done_before) {
-  std::vector<v1::WriteOp> all = {SetDataOp(path_, "", version_)};
+Witness::Outcome Witness::OutOfTime(bool unknown) {
+  if (!unknown) return {v1::OPERATION_TIMEOUT, {}};
+  // The znode may be at either version: the next write has a new one.
+  DeleteSurely(*session_, path_, nullptr);
+  path_.clear();
+  return {v1::CONNECTION_LOSS, {}};
+}
+
+Witness::Try Witness::Send(const std::vector<v1::WriteOp>& ops,
+                           const char* mark) {
+  std::vector<v1::WriteOp> all = {SetDataOp(path_, mark, version_)};
   all.insert(all.end(), ops.begin(), ops.end());
   MultiResult result = session_->Multi(std::move(all));
-  if (result.code == v1::OK) ++version_;
-  if (!result.results.empty()) {
-    v1::CoordCode witness = result.results[0].code();
-    *done_before = result.code != v1::OK &&
-                   (witness == v1::BAD_VERSION || witness == v1::NO_NODE);
-    if (*done_before) ++version_;
-    result.results.erase(result.results.begin());
+  Try tried;
+  if (result.code != v1::OK && !result.results.empty()) {
+    v1::CoordCode first = result.results[0].code();
+    if (first == v1::BAD_VERSION) tried.witness = Found::kMovedOn;
+    if (first == v1::NO_NODE) tried.witness = Found::kGone;
   }
-  return {result.code, std::move(result.results)};
+  if (result.code == v1::OK || tried.witness == Found::kMovedOn) ++version_;
+  if (!result.results.empty()) result.results.erase(result.results.begin());
+  tried.outcome = {result.code, std::move(result.results)};
+  return tried;
+}
+
+v1::CoordCode Witness::WhichHappened(v1::CoordCode refusal) {
+  v1::CoordCode code = session_->Sync(path_);
+  if (code != v1::OK) return code;
+  GetResult got = session_->Get(path_);
+  if (got.code == v1::NO_NODE) return v1::SESSION_EXPIRED;
+  if (got.code != v1::OK) return got.code;
+  return got.data == kNever ? refusal : v1::OK;
 }
 
 v1::CoordCode Witness::MakeZnode(TimePoint deadline) {

@@ -43,7 +43,21 @@ class Witness {
 
  private:
   v1::CoordCode MakeZnode(TimePoint deadline);
-  Outcome CommitOnce(const std::vector<v1::WriteOp>& ops, bool* done_before);
+  enum class Found {
+    kAsLeft,
+    kMovedOn,  // to the next version
+    kGone,
+  };
+  struct Try {
+    Found witness = Found::kAsLeft;
+    Outcome outcome;
+  };
+  // `mark` becomes the witness's data.
+  Try Send(const std::vector<v1::WriteOp>& ops, const char* mark);
+  Outcome OutOfTime(bool unknown);
+  // After a settling one that found the witness moved on: OK (the write), or
+  // `refusal`; or why that could not be read.
+  v1::CoordCode WhichHappened(v1::CoordCode refusal);
 
   BlockingSession* const session_;
   const std::string parent_;

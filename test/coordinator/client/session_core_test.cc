@@ -724,10 +724,12 @@ TEST_F(SessionCoreTest, ARefusedIdentityEndsTheSession) {
   Answer(2);
   Create(3, "/b");
   AddAuth(4, "bad");
+  Create(9, "/behind");
   Take();
   AnswerAuth(4, v1::AUTH_FAILED);
   EXPECT_THAT(Take(), ElementsAre("auth 4 AUTH_FAILED",
-                                  "call 3 CONNECTION_LOSS", "drop",
+                                  "call 3 CONNECTION_LOSS",
+                                  "call 9 AUTH_FAILED", "drop",
                                   "auth failed"));
   Create(5, "/c");
   AddAuth(6, "more");

@@ -329,13 +329,12 @@ TEST_F(MembershipTest, ALostConnectionDoesNotEndTheMembership) {
   Network network(*ensemble_);
   auto session = Connect(network.servers());
   GroupMembership group(session.get(), root_);
+  ASSERT_EQ(observer_->Create(root_, "").code, v1::OK);
   network.HoldAnswers();
   auto joined = std::async(std::launch::async, [&] {
     return group.Join("me", "", absl::Seconds(30));
   });
-  ASSERT_TRUE(Eventually([&] {
-    return observer_->Exists(root_).code == v1::OK;
-  }));
+  ASSERT_TRUE(Eventually([&] { return CountChildren(root_) == 1; }));
   network.BreakConnections();
   network.Heal();
   EXPECT_TRUE(joined.get().ok());
