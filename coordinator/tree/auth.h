@@ -20,9 +20,10 @@ std::string DigestId(std::string_view credentials);
 IdentityList FirstIdentities(std::string_view client_ip);
 
 // Adds the identities that `credentials` prove. False for a scheme that nobody
-// can authenticate with, or above kMaxIdentities; `*identities` is untouched then. Schemes: "digest" (any
-// user and password prove themselves; `super_digest`, when not empty, gives the
-// identity "super" as well) and "ip" (the address, which is there already).
+// can authenticate with, or above kMaxIdentities; `*identities` is untouched
+// then. Schemes: "digest" (any user and password prove themselves;
+// `super_digest`, when not empty, gives the identity "super" as well) and "ip"
+// (the address, which is there already).
 bool Authenticate(std::string_view scheme, std::string_view credentials,
                   std::string_view super_digest, IdentityList* identities);
 

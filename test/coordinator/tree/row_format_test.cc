@@ -1,6 +1,7 @@
 #include "coordinator/tree/row_format.h"
 
 #include <limits>
+#include <set>
 #include <string>
 
 #include "gtest/gtest.h"
@@ -38,6 +39,78 @@ TEST(RowFormatTest, NodeComesBackAsItWas) {
   EXPECT_EQ(fields->num_children, Example().num_children);
   EXPECT_EQ(fields->ephemeral_owner, Example().ephemeral_owner);
   EXPECT_EQ(fields->data, "some data");
+}
+
+TEST(RowFormatTest, AFullZnodeComesBackAsItWas) {
+  NodeFields full = Example();
+  full.container = true;
+  full.null_data = true;
+  full.ttl_ms = (int64_t{1} << 40) - 1;
+  full.aversion = -1;
+  full.acl = std::string_view("\x01\x00 any bytes", 12);
+  full.data = "";
+  const std::string key = NodeKey("/a/b");
+  const std::string value = EncodeNode(key, full);
+  const auto fields = DecodeNode(key, value);
+  ASSERT_TRUE(fields.ok()) << fields.status();
+  EXPECT_TRUE(fields->container);
+  EXPECT_TRUE(fields->null_data);
+  EXPECT_EQ(fields->ttl_ms, full.ttl_ms);
+  EXPECT_EQ(fields->aversion, -1);
+  EXPECT_EQ(fields->acl, full.acl);
+  EXPECT_EQ(fields->data, "");
+  EXPECT_EQ(fields->czxid, full.czxid);
+  EXPECT_EQ(fields->ephemeral_owner, full.ephemeral_owner);
+  for (size_t size = 0; size < value.size(); ++size) {
+    EXPECT_FALSE(DecodeNode(key, value.substr(0, size)).ok());
+  }
+}
+
+NodeFields Plain() {
+  NodeFields fields;
+  fields.czxid = 0x10000000001;
+  fields.mzxid = 0x10000000002;
+  fields.pzxid = 0x10000000003;
+  fields.ctime_ms = 1'700'000'000'000;
+  fields.mtime_ms = 1'700'000'000'001;
+  fields.version = 3;
+  fields.creates = 7;
+  fields.num_children = 2;
+  fields.data = "data";
+  return fields;
+}
+
+// Bytes that a version wrote which knew of plain znodes only.
+TEST(RowFormatTest, APlainZnodeIsWrittenAsItAlwaysWas) {
+  const std::string row(
+      "\x0d\x6c\x06\x21\x18\x46\x94\x4f\x01\x81\x80\x80\x80\x80\x20\x82"
+      "\x80\x80\x80\x80\x20\x83\x80\x80\x80\x80\x20\x80\xa0\xab\xfe\xf9\x62"
+      "\x82\xa0\xab\xfe\xf9\x62\x06\x0e\x02\x00\x64\x61\x74\x61",
+      47);
+  const std::string key = NodeKey("/a/b");
+  EXPECT_EQ(EncodeNode(key, Plain()), row);
+  const auto fields = DecodeNode(key, row);
+  ASSERT_TRUE(fields.ok()) << fields.status();
+  EXPECT_TRUE(fields->plain());
+  EXPECT_EQ(fields->creates, 7);
+  EXPECT_EQ(fields->data, "data");
+  EXPECT_EQ(NodeDigest("/a/b", Plain()), 0x914f2384648f0378u);
+}
+
+TEST(RowFormatTest, TheDigestTellsEverythingAZnodeCanHave) {
+  std::set<uint64_t> digests{NodeDigest("/a", Plain())};
+  const auto add = [&](auto change) {
+    NodeFields fields = Plain();
+    change(fields);
+    EXPECT_FALSE(fields.plain());
+    EXPECT_TRUE(digests.insert(NodeDigest("/a", fields)).second);
+  };
+  add([](NodeFields& f) { f.container = true; });
+  add([](NodeFields& f) { f.null_data = true; });
+  add([](NodeFields& f) { f.ttl_ms = 1; });
+  add([](NodeFields& f) { f.aversion = 1; });
+  add([](NodeFields& f) { f.acl = "x"; });
+  add([](NodeFields& f) { f.acl = "y"; });
 }
 
 TEST(RowFormatTest, EveryFlippedBitAndEveryCutIsNoticed) {

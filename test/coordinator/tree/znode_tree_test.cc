@@ -295,6 +295,42 @@ TEST_F(ZnodeTreeTest, AnEphemeralWithoutItsSessionIsRefused) {
       << status;
 }
 
+// Images from before there were ACLs have an open configuration znode.
+TEST_F(ZnodeTreeTest, AnOldImageIsGivenAProtectedConfiguration) {
+  leader.Code(Create("/a"));
+  Disk disk;
+  WriteRows(leader.tree.TakeRows(), &disk);
+  const std::string key = NodeKey("/zookeeper/config");
+  NodeFields config = DecodeNode(key, disk[key]).value();
+  uint64_t digest = leader.tree.digest() -
+                    NodeDigest("/zookeeper/config", config);
+  config.acl = "";
+  config.aversion = 0;
+  disk[key] = EncodeNode(key, config);
+  digest += NodeDigest("/zookeeper/config", config);
+  disk[MetaKey()] = EncodeMeta({leader.tree.applied().value(),
+                                leader.tree.znodes(),
+                                leader.tree.sessions().size(), digest});
+  ZnodeTree copy;
+  ASSERT_TRUE(LoadTree(disk, leader.tree.applied(), &copy).ok());
+  EXPECT_EQ(copy.digest(), leader.tree.digest());
+  EXPECT_EQ(Dump(copy), Dump(leader.tree));
+  ASSERT_TRUE(copy.has_rows());
+  WriteRows(copy.TakeRows(), &disk);
+  ZnodeTree again;
+  ASSERT_TRUE(LoadTree(disk, leader.tree.applied(), &again).ok());
+  EXPECT_FALSE(again.has_rows());
+}
+
+TEST_F(ZnodeTreeTest, AnEphemeralWithoutItsSessionIsFoundAtOnce) {
+  leader.Code(Create("/e", "", v1::EPHEMERAL));
+  EXPECT_TRUE(leader.tree.CheckEphemerals().ok());
+  // The close forgets its ephemerals, as a damaged log could.
+  v1::Txn txn;
+  txn.mutable_close_session()->set_session_id(1);
+  EXPECT_FALSE(leader.tree.Apply(leader.last.Next(), txn).ok());
+}
+
 TEST_F(ZnodeTreeTest, DigestTellsDifferentStatesApart) {
   Leader other;
   other.OpenSession(1);
