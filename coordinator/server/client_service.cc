@@ -2,8 +2,11 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <atomic>
 #include <cstring>
 #include <deque>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -12,6 +15,8 @@ namespace {
 
 // A client that does not take its answers is not read from either.
 constexpr size_t kMaxQueuedMessages = 4'096;
+// Requests of a stream that are read before the member wants them.
+constexpr int kMaxReadAhead = 64;
 
 grpc::Status EndStatus(StreamEnd end) {
   switch (end) {
@@ -52,143 +57,197 @@ std::string AddressOf(std::string peer) {
 
 }  // namespace
 
-// One client stream. Deletes itself when it has ended and no operation of it is
-// in the queue any more.
-class ClientService::Stream {
+// One client stream. Each operation under way holds it, and the service does
+// from its beginning to its end.
+class ClientService::Stream : public std::enable_shared_from_this<Stream> {
  public:
-  explicit Stream(ClientService* owner) : owner_(owner) {
+  explicit Stream(ClientService* owner) : owner_(owner) {}
+
+  // Waits for a client.
+  void Await() {
+    accepting_ = shared_from_this();
     owner_->service_.RequestSession(&context_, &stream_, queue(), queue(),
                                     &accepted_);
   }
 
+  // --- On the loop.
   void Enqueue(v1::SessionResponse message) {
-    queue_.push_back(std::move(message));
+    fresh_.push_back(std::move(message));
   }
   void End(StreamEnd end) {
-    ending_ = true;
+    over_ = true;
+    std::lock_guard lock(mutex_);
     end_status_ = EndStatus(end);
   }
-  // Writes what waits; ends the stream behind the last message.
+  // Hands over what waits; ends the stream behind the last message.
   void Pump() {
-    if (writing_ || finishing_ || !open_) return;
-    if (!queue_.empty()) {
-      outgoing_ = std::move(queue_.front());
-      queue_.pop_front();
-      writing_ = true;
-      grpc::WriteOptions options;
-      // What follows at once goes into the same packet.
-      if (!queue_.empty()) options.set_buffer_hint();
-      stream_.Write(outgoing_, options, &written_);
-    } else if (ending_) {
-      Finish();
+    Next next;
+    {
+      std::lock_guard lock(mutex_);
+      for (v1::SessionResponse& message : fresh_) {
+        outbox_.push_back(std::move(message));
+      }
+      ending_ |= over_;
+      next = NextToDo();
     }
+    fresh_.clear();
+    Do(next);
   }
-  // False when it stays paused.
-  bool ReadOn() {
-    if (reading_ || ending_ || !open_) return true;
-    if (queue_.size() >= kMaxQueuedMessages ||
-        !owner_->handler_.clients.wants_requests(id_)) {
-      return false;
+  // Gives the member what has been read, as far as it wants that. False when
+  // something is left.
+  bool Feed() {
+    while (!inbox_.empty() && !over_) {
+      if (Backlogged() || !clients().wants_requests(id_)) return false;
+      v1::SessionRequest request = std::move(inbox_.front());
+      inbox_.pop_front();
+      // Whoever took the count to the limit left the stream unread.
+      if (unfed_.fetch_sub(1) == kMaxReadAhead) StartRead();
+      clients().on_request(id_, std::move(request));
     }
-    Read();
     return true;
   }
 
  private:
-  grpc::ServerCompletionQueue* queue() { return owner_->loop_->queue(); }
+  enum class Next { kNothing, kWrite, kFinish };
 
-  void OnAccepted(bool ok) {
-    if (!ok) {
-      delete this;  // the server shuts down
-      return;
-    }
-    new Stream(owner_);
-    id_ = ConnectionId(++owner_->last_id_);
-    owner_->streams_.emplace(id_, this);
-    open_ = true;
-    owner_->handler_.clients.on_connection(id_, AddressOf(context_.peer()));
-    Read();
+  grpc::ServerCompletionQueue* queue() { return owner_->loop_->queue(); }
+  const ClientHandler& clients() { return owner_->handler_.clients; }
+
+  bool Backlogged() {
+    std::lock_guard lock(mutex_);
+    return outbox_.size() >= kMaxQueuedMessages;
   }
 
-  void Read() {
-    reading_ = true;
+  // Under mutex_, and whoever gets an answer must do it.
+  Next NextToDo() {
+    if (writing_ || finishing_) return Next::kNothing;
+    if (!outbox_.empty()) {
+      outgoing_ = std::move(outbox_.front());
+      outbox_.pop_front();
+      more_follows_ = !outbox_.empty();
+      writing_ = true;
+      return Next::kWrite;
+    }
+    if (!ending_) return Next::kNothing;
+    finishing_ = true;
+    last_status_ = end_status_;
+    return Next::kFinish;
+  }
+  // Not under mutex_: gRPC may call back.
+  void Do(Next next) {
+    if (next == Next::kWrite) {
+      write_hold_ = shared_from_this();
+      grpc::WriteOptions options;
+      // What follows at once goes into the same packet.
+      if (more_follows_) options.set_buffer_hint();
+      stream_.Write(outgoing_, options, &written_);
+    } else if (next == Next::kFinish) {
+      finish_hold_ = shared_from_this();
+      stream_.Finish(last_status_, &finished_);
+    }
+  }
+  void StartRead() {
+    read_hold_ = shared_from_this();
     stream_.Read(&incoming_, &read_);
   }
 
-  void OnRead(bool ok) {
-    reading_ = false;
-    if (!ok) {
-      Disconnect();
-      return;
-    }
-    if (ending_ || finishing_) {
-      MaybeDelete();
-      return;
-    }
-    owner_->handler_.clients.on_request(id_, std::move(incoming_));
-    incoming_.Clear();
-    if (!ReadOn()) owner_->paused_.push_back(id_);
+  // --- On the polling thread.
+  Task OnAccepted(bool ok) {
+    std::shared_ptr<Stream> self = std::move(accepting_);
+    if (!ok) return nullptr;  // the server shuts down
+    std::make_shared<Stream>(owner_)->Await();
+    StartRead();
+    return [self] { self->Begin(); };
   }
 
-  void OnWritten(bool ok) {
-    writing_ = false;
-    if (!ok) {
-      Disconnect();
-      return;
+  Task OnRead(bool ok) {
+    std::shared_ptr<Stream> self = std::move(read_hold_);
+    if (!ok) return [self] { self->Disconnected(); };
+    auto request = std::make_shared<v1::SessionRequest>(std::move(incoming_));
+    incoming_.Clear();
+    if (unfed_.fetch_add(1) + 1 < kMaxReadAhead) StartRead();
+    return [self, request] { self->Arrived(std::move(*request)); };
+  }
+
+  Task OnWritten(bool ok) {
+    std::shared_ptr<Stream> self = std::move(write_hold_);
+    Next next;
+    {
+      std::lock_guard lock(mutex_);
+      writing_ = false;
+      if (!ok) {  // the read says so, too
+        outbox_.clear();
+        ending_ = true;
+      }
+      next = NextToDo();
     }
-    Pump();
+    Do(next);
+    return nullptr;
+  }
+
+  Task OnFinished(bool) {
+    std::shared_ptr<Stream> self = std::move(finish_hold_);
+    return [self] { self->owner_->streams_.erase(self->id_); };
+  }
+
+  // --- On the loop.
+  void Begin() {
+    id_ = ConnectionId(++owner_->last_id_);
+    owner_->streams_.emplace(id_, shared_from_this());
+    clients().on_connection(id_, AddressOf(context_.peer()));
+  }
+
+  void Arrived(v1::SessionRequest request) {
+    inbox_.push_back(std::move(request));
+    // Behind others it waits with them.
+    if (inbox_.size() == 1 && !Feed()) owner_->paused_.push_back(id_);
   }
 
   // The client is gone, or has said its last word.
-  void Disconnect() {
-    if (!std::exchange(disconnected_, true) && !ending_) {
-      owner_->handler_.clients.on_disconnect(id_);
+  void Disconnected() {
+    if (!std::exchange(over_, true)) clients().on_disconnect(id_);
+    inbox_.clear();
+    fresh_.clear();
+    Next next;
+    {
+      std::lock_guard lock(mutex_);
+      outbox_.clear();
       ending_ = true;
+      next = NextToDo();
     }
-    queue_.clear();
-    if (!finishing_ && !writing_) {
-      Finish();
-    } else {
-      MaybeDelete();
-    }
-  }
-
-  void Finish() {
-    finishing_ = true;
-    stream_.Finish(end_status_, &finished_);
-  }
-
-  void OnFinished(bool) {
-    finished_done_ = true;
-    MaybeDelete();
-  }
-
-  void MaybeDelete() {
-    if (!finished_done_ || reading_ || writing_) return;
-    owner_->streams_.erase(id_);
-    delete this;
+    Do(next);
   }
 
   ClientService* const owner_;
   grpc::ServerContext context_;
   grpc::ServerAsyncReaderWriter<v1::SessionResponse, v1::SessionRequest>
       stream_{&context_};
+
+  // The loop's.
   ConnectionId id_;
-  v1::SessionRequest incoming_;
-  v1::SessionResponse outgoing_;
-  std::deque<v1::SessionResponse> queue_;
-  grpc::Status end_status_;
-  bool open_ = false;
-  bool reading_ = false;
-  bool writing_ = false;
-  bool ending_ = false;
-  bool finishing_ = false;
-  bool finished_done_ = false;
-  bool disconnected_ = false;
-  Operation<Stream> accepted_{this, &Stream::OnAccepted};
-  Operation<Stream> read_{this, &Stream::OnRead};
-  Operation<Stream> written_{this, &Stream::OnWritten};
-  Operation<Stream> finished_{this, &Stream::OnFinished};
+  std::deque<v1::SessionRequest> inbox_;  // read, not given to the member
+  std::vector<v1::SessionResponse> fresh_;
+  bool over_ = false;  // for the member
+
+  v1::SessionRequest incoming_;     // of the read under way
+  std::atomic<int> unfed_{0};       // read, and not given to the member
+  v1::SessionResponse outgoing_;    // of the write under way
+  bool more_follows_ = false;
+  grpc::Status last_status_;  // of the end under way
+
+  std::mutex mutex_;
+  std::deque<v1::SessionResponse> outbox_;  // under mutex_
+  grpc::Status end_status_;                 // under mutex_
+  bool writing_ = false;                    // under mutex_
+  bool ending_ = false;                     // under mutex_
+  bool finishing_ = false;                  // under mutex_
+
+  // What each operation under way holds.
+  std::shared_ptr<Stream> accepting_, read_hold_, write_hold_, finish_hold_;
+  PolledOperation<Stream> accepted_{this, &Stream::OnAccepted};
+  PolledOperation<Stream> read_{this, &Stream::OnRead};
+  PolledOperation<Stream> written_{this, &Stream::OnWritten};
+  PolledOperation<Stream> finished_{this, &Stream::OnFinished};
 };
 
 class ClientService::StatusCall {
@@ -227,7 +286,7 @@ ClientService::~ClientService() = default;
 void ClientService::Start(EventLoop* loop, Handler handler) {
   loop_ = loop;
   handler_ = std::move(handler);
-  new Stream(this);
+  std::make_shared<Stream>(this)->Await();
   new StatusCall(this);
 }
 
@@ -250,7 +309,7 @@ void ClientService::EndTurn() {
   std::vector<ConnectionId> still_paused;
   for (ConnectionId id : std::exchange(paused_, {})) {
     auto it = streams_.find(id);
-    if (it != streams_.end() && !it->second->ReadOn()) {
+    if (it != streams_.end() && !it->second->Feed()) {
       still_paused.push_back(id);
     }
   }

@@ -1,5 +1,10 @@
 // The gRPC door of clients: turns streams into requests of the member and its
-// answers into messages. Lives on the event loop.
+// answers into messages.
+//
+// What a stream decides is decided on the event loop; its reads and writes follow
+// one another on the thread that polls gRPC's queue, so that a message costs no
+// hop of its own: requests come to the loop by the batch, and answers are left
+// for the stream to send.
 #ifndef SILLOK_COORDINATOR_SERVER_CLIENT_SERVICE_H_
 #define SILLOK_COORDINATOR_SERVER_CLIENT_SERVICE_H_
 
@@ -52,7 +57,7 @@ class ClientService {
   EventLoop* loop_ = nullptr;
   Handler handler_;
   uint64_t last_id_ = 0;
-  std::unordered_map<ConnectionId, Stream*> streams_;  // they own themselves
+  std::unordered_map<ConnectionId, std::shared_ptr<Stream>> streams_;
   std::vector<ConnectionId> dirty_;   // with messages that wait for EndTurn
   std::vector<ConnectionId> paused_;  // not read from for the time being
 };

@@ -12,11 +12,6 @@ namespace {
 // of what a busy moment brings, few enough to keep answering.
 constexpr int kInputsPerTurn = 512;
 
-struct Completion {
-  CompletionHandler* handler;
-  bool ok;
-};
-
 }  // namespace
 
 EventLoop::EventLoop()
@@ -42,7 +37,8 @@ void EventLoop::Stop() {
     void* tag = nullptr;
     bool ok = false;
     while (queue_->Next(&tag, &ok)) {
-      static_cast<CompletionHandler*>(tag)->OnCompletion(ok);
+      Task task = static_cast<CompletionHandler*>(tag)->OnCompletion(ok);
+      if (task != nullptr) task();
     }
     return;
   }
@@ -55,22 +51,24 @@ void EventLoop::Forward() {
   void* tag = nullptr;
   bool ok = false;
   while (queue_->Next(&tag, &ok)) {
-    std::vector<Completion> batch;
+    std::vector<Task> batch;
+    int taken = 0;
     auto take = [&] {
-      batch.push_back({static_cast<CompletionHandler*>(tag), ok});
+      ++taken;
+      Task task = static_cast<CompletionHandler*>(tag)->OnCompletion(ok);
+      if (task != nullptr) batch.push_back(std::move(task));
     };
     take();
     // What is there already shares the way to the loop.
-    while (batch.size() < kInputsPerTurn &&
+    while (taken < kInputsPerTurn &&
            queue_->AsyncNext(&tag, &ok,
                              gpr_inf_past(GPR_CLOCK_MONOTONIC)) ==
                grpc::CompletionQueue::GOT_EVENT) {
       take();
     }
+    if (batch.empty()) continue;
     loop_->Post([batch = std::move(batch)] {
-      for (const Completion& completion : batch) {
-        completion.handler->OnCompletion(completion.ok);
-      }
+      for (const Task& task : batch) task();
     });
   }
 }

@@ -21,21 +21,39 @@ namespace sillok::coord {
 class CompletionHandler {
  public:
   virtual ~CompletionHandler() = default;
-  // On the loop. `ok` is gRPC's: false when the operation did not happen.
-  virtual void OnCompletion(bool ok) = 0;
+  // On the thread that polls the queue. `ok` is gRPC's: false when the operation
+  // did not happen. What it returns runs on the loop, in the order of the
+  // completions; null: nothing is to be done there.
+  virtual Task OnCompletion(bool ok) = 0;
 };
 
-// A handler made of a member function: one operation of an object.
+// A handler made of a member function that runs on the loop: one operation of an
+// object.
 template <typename Object>
 class Operation final : public CompletionHandler {
  public:
   Operation(Object* object, void (Object::*method)(bool))
       : object_(object), method_(method) {}
-  void OnCompletion(bool ok) override { (object_->*method_)(ok); }
+  Task OnCompletion(bool ok) override {
+    return [this, ok] { (object_->*method_)(ok); };
+  }
 
  private:
   Object* object_;
   void (Object::*method_)(bool);
+};
+
+// The same with a member function that runs on the polling thread.
+template <typename Object>
+class PolledOperation final : public CompletionHandler {
+ public:
+  PolledOperation(Object* object, Task (Object::*method)(bool))
+      : object_(object), method_(method) {}
+  Task OnCompletion(bool ok) override { return (object_->*method_)(ok); }
+
+ private:
+  Object* object_;
+  Task (Object::*method_)(bool);
 };
 
 // All inputs that are ready together (readable sockets, gRPC's completions, what
