@@ -299,8 +299,7 @@ void Member::Execute(ConnectionId id, const v1::SessionRequest& request,
   const size_t before = messages->size();
   if (request.has_set_watches()) {
     for (v1::WatchEvent& event :
-         watches_.SetWatches(id, request.set_watches(), *tree_,
-                             RequesterOf(connection))) {
+         watches_.SetWatches(id, request.set_watches(), *tree_)) {
       *messages->emplace_back().mutable_event() = std::move(event);
     }
     messages->emplace_back().mutable_set_watches();

@@ -68,12 +68,12 @@ class WatchTable {
 
   // Re-arms after a reconnect: returns the events missed since
   // `request.last_zxid_seen()`, to be sent before the answer, and arms the rest.
-  // Events carry the zxid that `tree` has applied. Of znodes that the requester
-  // may not read there are none. Persistent watches are just set again.
+  // Events carry the zxid that `tree` has applied; those of znodes that the
+  // client may not read are among them, because nothing is armed in their place.
+  // Persistent watches are just set again.
   std::vector<v1::WatchEvent> SetWatches(ConnectionId connection,
                                          const v1::SetWatchesRequest& request,
-                                         const ZnodeTree& tree,
-                                         const Requester& requester);
+                                         const ZnodeTree& tree);
 
   void RemoveConnection(ConnectionId connection);
 

@@ -36,7 +36,7 @@ class WatchTableTest : public testing::Test {
   Strings Missed(const v1::SetWatchesRequest& request) {
     Strings out;
     for (const v1::WatchEvent& event :
-         table.SetWatches(kOne, request, leader.tree, requester)) {
+         table.SetWatches(kOne, request, leader.tree)) {
       EXPECT_EQ(event.zxid(), leader.tree.applied().value());
       out.push_back(v1::WatchEventType_Name(event.type()) + " " +
                     event.path());
@@ -62,7 +62,6 @@ class WatchTableTest : public testing::Test {
 
   Leader leader;
   WatchTable table;
-  Requester requester;  // of the missed events; nobody
 };
 
 TEST_F(WatchTableTest, AWatchFiresOnce) {
