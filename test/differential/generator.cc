@@ -21,7 +21,9 @@ constexpr char kBob[] = "bob:jBusOVB4bKxz9Ba1E3fTeUpjT0c=";
 // watch takes the place of a persistent one, and removing one kind removes the
 // other. So one session has persistent watches, the others have standard ones.
 constexpr int kPersistentSession = kSessions - 1;
-int32_t PersistentMode(const std::string& path) { return path.back() % 2; }
+int32_t PersistentMode(const std::string& path) {
+  return path.empty() ? 0 : static_cast<unsigned char>(path.back()) % 2;
+}
 
 class Generator {
  public:
@@ -313,7 +315,8 @@ void Generator::Remember(const Op& op) {
       if (auto it = nodes_.find(path); it != nodes_.end()) ++it->second;
       return;
     case zk::kAddWatch:
-      if (op.mode <= 1 && !path.empty()) watches[op.mode == 0 ? 3 : 4].push_back(path);
+      if (op.mode < 0 || op.mode > 1 || path.empty()) return;
+      watches[op.mode == 0 ? 3 : 4].push_back(path);
       return;
     default:
       // A watch on no path at all is the root's.

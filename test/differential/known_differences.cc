@@ -46,7 +46,7 @@ std::optional<std::string> ExplainDifference(const Line& theirs,
       Says(ours, "error -121")) {
     return "checkWatches finds the persistent watches of others";
   }
-  if (op.op == zk::kAddWatch && op.mode > 1 && Says(theirs, "error -5") &&
+  if (op.op == zk::kAddWatch && (op.mode < 0 || op.mode > 1) && Says(theirs, "error -5") &&
       Says(ours, "error -8")) {
     return "an unknown kind of watch is BADARGUMENTS";
   }

@@ -11,11 +11,12 @@
 # script's. A test that fails is run once more by itself, and counts as passed
 # if it passes then (the table says how many did). KNOWN=file names tests that
 # may fail, one a line (module::Class::test, then the reason), and with "-" before
-# the name tests that are left out; the exit code is 0 when no other failed. LOGS=folder keeps what was said.
+# the name tests that are left out; the exit code is 0 when no other failed.
+# LOGS=folder keeps what was said.
 set -uo pipefail
 
 case ${1:-} in
-  -h | --help) sed -n '2,16p' "$0" | sed 's/^# \{0,1\}//'; exit 0 ;;
+  -h | --help) sed -n '2,17p' "$0" | sed 's/^# \{0,1\}//'; exit 0 ;;
 esac
 which=${1:-own}
 [ $# = 0 ] || shift
@@ -41,6 +42,7 @@ for word; do
   case \$word in
     -Dzookeeper.DigestAuthenticationProvider.superDigest=*)
       settings+=(--set "\${word#-Dzookeeper.}") ;;
+    -Dreadonlymode.enabled=*) settings+=(--set "\${word#-D}") ;;
   esac
 done
 EOF
