@@ -113,6 +113,9 @@ void AddClientKeys(ConfigSpec* spec) {
       .String("4lw.commands.whitelist", "srvr",
               "The four-letter words that are answered on that port, "
               "separated by commas; * = all.")
+      .Bool("readonlymode.enabled", false,
+            "Without a quorum this member serves reads to ZooKeeper clients "
+            "that ask for it.")
       .Int("minSessionTimeout", -1, "Milliseconds; -1 = 2 ticks.", -1,
            86'400'000)
       .Int("maxSessionTimeout", -1, "Milliseconds; -1 = 20 ticks.", -1,
@@ -375,6 +378,7 @@ absl::StatusOr<CoordinatorOptions> MakeCoordinatorOptions(
       static_cast<size_t>(config.GetInt("globalOutstandingLimit"));
   member.max_requests_per_connection =
       static_cast<size_t>(config.GetInt("connection.outstanding.limit"));
+  member.read_only_mode = config.GetBool("readonlymode.enabled");
   member.prepare.enforce_quota = config.GetBool("enforceQuota");
   member.prepare.ttl_enabled = config.GetBool("extendedTypesEnabled");
   member.prepare.skip_acl = config.GetBool("skipACL");

@@ -149,9 +149,10 @@ std::string FourLetterWords::Mntr() const {
   line("version", constants.version);
   line("server_state", ServerState(constants, facts));
   if (constants.voters > 1 || constants.observes) {
-    line("peer_state", constants.observes ? "observing - broadcast"
-                       : facts.leading    ? "leading - broadcast"
-                                          : "following - broadcast");
+    line("peer_state", facts.read_only      ? "looking"
+                       : constants.observes ? "observing - broadcast"
+                       : facts.leading      ? "leading - broadcast"
+                                            : "following - broadcast");
   }
   line("avg_latency", fmt::format("{:.4f}", facts.traffic.average_latency_ms()));
   line("max_latency", facts.traffic.max_latency_ms);

@@ -33,7 +33,8 @@ Monitor::Monitor(MonitorConstants constants, Member* member,
 MonitorFacts Monitor::Facts() const {
   const NodeFacts node = facts_();
   MonitorFacts facts;
-  facts.serving = node.serving;
+  facts.read_only = member_->read_only();
+  facts.serving = node.serving || facts.read_only;
   facts.leading = node.status.role() == "leading";
   facts.traffic = member_->traffic();
   facts.zxid = node.status.last_applied_zxid();

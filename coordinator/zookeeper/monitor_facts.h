@@ -30,8 +30,8 @@ struct MonitorConstants {
 };
 
 struct MonitorFacts {
-  bool serving = false;
-  bool read_only = false;
+  bool serving = false;    // clients, be it only with reads
+  bool read_only = false;  // only with reads: there is no quorum
   bool leading = false;
   Traffic traffic;
   uint64_t zxid = 0;

@@ -99,6 +99,14 @@ bool ReadWrite(Op op, jute::Decoder& decoder, v1::WriteOp* write) {
   }
 }
 
+// A create that asks for a time to live and has no place for one. Alone it is
+// for the tree to refuse.
+bool LacksTtl(Op op, const v1::WriteOp& write) {
+  return (op == Op::kCreate || op == Op::kCreate2) &&
+         (write.create().mode() == v1::PERSISTENT_WITH_TTL ||
+          write.create().mode() == v1::PERSISTENT_SEQUENTIAL_WITH_TTL);
+}
+
 bool MayBeInMulti(Op op) {
   return op == Op::kCreate || op == Op::kCreate2 ||
          op == Op::kCreateContainer || op == Op::kCreateTtl ||
@@ -163,18 +171,13 @@ std::optional<Refusal> ReadWatches(Op op, jute::Decoder& decoder,
   return std::nullopt;
 }
 
-std::optional<Refusal> ReadAddWatch(jute::Decoder& decoder,
-                                    v1::AddWatchOp* add) {
+bool ReadAddWatch(jute::Decoder& decoder, v1::AddWatchOp* add) {
   jute::PathType record;
   decoder(record);
-  if (!decoder.ok()) return kMalformed;
-  if (record.type != v1::PERSISTENT_WATCH &&
-      record.type != v1::PERSISTENT_RECURSIVE_WATCH) {
-    return Refusal{v1::BAD_ARGUMENTS, false};
-  }
   add->set_path(MendUtf8(record.path));
   add->set_mode(static_cast<v1::AddWatchMode>(record.type));
-  return std::nullopt;
+  return decoder.ok() && (record.type == v1::PERSISTENT_WATCH ||
+                          record.type == v1::PERSISTENT_RECURSIVE_WATCH);
 }
 
 bool ReadSetWatches(Op op, jute::Decoder& decoder,
@@ -300,9 +303,9 @@ std::optional<Refusal> ReadRequest(int32_t type, std::string_view body,
     case Op::kMulti:
       request()->mutable_multi();
       return ok(ReadMulti(decoder, &asked->detail, [&](Op part) {
-        return MayBeInMulti(part) &&
-               ReadWrite(part, decoder,
-                         request()->mutable_multi()->add_ops());
+        if (!MayBeInMulti(part)) return false;
+        v1::WriteOp* write = request()->mutable_multi()->add_ops();
+        return ReadWrite(part, decoder, write) && !LacksTtl(part, *write);
       }));
     case Op::kMultiRead:
       return ok(ReadMultiRead(decoder, request()->mutable_multi_read(),
@@ -333,7 +336,7 @@ std::optional<Refusal> ReadRequest(int32_t type, std::string_view body,
     case Op::kRemoveWatches:
       return ReadWatches(op, decoder, request()->mutable_remove_watches());
     case Op::kAddWatch:
-      return ReadAddWatch(decoder, request()->mutable_add_watch());
+      return ok(ReadAddWatch(decoder, request()->mutable_add_watch()));
     case Op::kSetWatches:
     case Op::kSetWatches2:
       return ok(ReadSetWatches(op, decoder, out->mutable_set_watches()));

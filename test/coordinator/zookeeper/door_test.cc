@@ -8,6 +8,8 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "httplib.h"
+#include "nlohmann/json.hpp"
 #include "proto/coordinator.pb.h"
 #include "test/coordinator/zookeeper/raw_client.h"
 #include "test/support/zookeeper/ensemble.h"
@@ -25,11 +27,10 @@ constexpr int kMaxFrame = 0xfffff;
 class DoorTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    const std::string directory = testing::TempDir() + "/door_test";
-    std::filesystem::remove_all(directory);
-    std::filesystem::create_directories(directory);
+    std::filesystem::remove_all(Directory());
+    std::filesystem::create_directories(Directory());
     zk::EnsembleSpec spec;
-    spec.directory = directory;
+    spec.directory = Directory();
     spec.members = 1;
     spec.settings = {"jute.maxbuffer=1048575"};
     member_ = new zk::Ensemble(spec);
@@ -39,6 +40,7 @@ class DoorTest : public testing::Test {
     member_ = nullptr;
   }
 
+  static std::string Directory() { return testing::TempDir() + "/door_test"; }
   static zk::Address address() { return member_->address(1); }
   static std::string Word(const std::string& word) {
     return zk::FourLetterWord(address(), word, RawClient::kPatienceMs);
@@ -455,6 +457,26 @@ TEST_F(DoorTest, FourLetterWordsAreAnswered) {
   EXPECT_EQ(Word("gtmk"), "7");
   EXPECT_EQ(Word("crst"), "Connection stats reset.\n");
   EXPECT_EQ(Word("srst"), "Server stats reset.\n");
+}
+
+TEST_F(DoorTest, AdminCommandsAreAnsweredOverHttp) {
+  std::ifstream file(Directory() + "/member-1/ports.json");
+  const auto ports = nlohmann::json::parse(file);
+  EXPECT_EQ(ports["zookeeper"], address().port);
+  httplib::Client http("127.0.0.1", ports["http"].get<int>());
+  auto get = [&](const std::string& path) {
+    auto reply = http.Get(path);
+    EXPECT_TRUE(reply && reply->status == 200) << path;
+    return nlohmann::json::parse(reply ? reply->body : "{}");
+  };
+  EXPECT_GT(get("/commands")["commands"].size(), 10u);
+  EXPECT_EQ(get("/commands/ruok")["command"], "ruok");
+  EXPECT_EQ(get("/commands/monitor")["server_state"], "standalone");
+  EXPECT_EQ(get("/commands/mntr")["server_state"], "standalone");
+  EXPECT_TRUE(get("/commands/stats")["error"].is_null());
+  auto missing = http.Get("/commands/no-such");
+  ASSERT_TRUE(missing);
+  EXPECT_EQ(missing->status, 404);
 }
 
 TEST_F(DoorTest, AWordThatIsNoneIsALengthThatMakesNoSense) {

@@ -186,6 +186,24 @@ TEST_F(WireSessionTest, WhatIsMalformedIsAnsweredInItsTurn) {
   EXPECT_EQ(Headers(), (std::vector<jute::ReplyHeader>{{3, kZxid, 0}}));
 }
 
+TEST_F(WireSessionTest, KindsThatThereAreNotAreMalformed) {
+  const jute::MultiHeader create = {1, false, -1};
+  for (const std::string& frame : {
+           jute::Request(1, Op::kAddWatch, jute::PathType{"/a", 2}),
+           jute::Request(1, Op::kRemoveWatches, jute::PathType{"/a", 0}),
+           jute::Request(1, Op::kMulti, jute::MultiHeader{7, false, -1},
+                         jute::kMultiEnd),
+           jute::Request(1, Op::kMulti, create, jute::OpenCreate("/a", "", 5),
+                         jute::kMultiEnd)}) {
+    wire_ = WireSession(100);
+    Connect();
+    EXPECT_FALSE(wire_.OnFrame(frame).has_value());
+    EXPECT_EQ(Headers(), (std::vector<jute::ReplyHeader>{
+                             {1, kZxid, v1::MARSHALLING_ERROR}}));
+    EXPECT_FALSE(wire_.ended());
+  }
+}
+
 TEST_F(WireSessionTest, WhatNoClientMayAskForEndsTheConnection) {
   for (Op op : {Op::kCheck, Op::kCreateSession, Op::kDeleteContainer,
                 static_cast<Op>(42), static_cast<Op>(-7)}) {

@@ -160,6 +160,12 @@ TEST_F(WordsTest, AMemberThatDoesNotServeSaysSo) {
   }
 }
 
+TEST_F(WordsTest, AReadOnlyMemberSaysSo) {
+  source_.facts.read_only = true;
+  EXPECT_EQ(Say("isro"), "ro");
+  EXPECT_THAT(Say("srvr"), HasSubstr("\nMode: read-only\n"));
+}
+
 TEST_F(WordsTest, OnlyWordsOfTheListAreAnswered) {
   FourLetterWords few(ParseWhitelist("srvr, ruok,nope"), &source_);
   EXPECT_EQ(few.Answer("ruok", ""), "imok");
