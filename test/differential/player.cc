@@ -12,6 +12,7 @@ using zk::Op;
 
 constexpr int kTimeoutMs = 20'000;
 constexpr int kSessionTimeoutMs = 30'000;
+constexpr int32_t kAuthFailed = -115;
 
 std::string Hex(const std::string& text) {
   static constexpr char kDigits[] = "0123456789abcdef";
@@ -207,6 +208,23 @@ void Player::Receive(Session* session, std::deque<Pending> pending, bool quiet,
     bool is_reply = false;
     Line line = ReadFrame(session, frame, &pending, &is_reply);
     if (!is_reply || !quiet) lines->push_back(std::move(line));
+    zk::Reader reader(frame);
+    const int32_t error = zk::ReadReplyHeader(&reader).error;
+    if (is_reply && (error == zk::kUnimplemented || error == kAuthFailed)) {
+      AwaitEnd(session, lines);
+      return;
+    }
+  }
+}
+
+// After some errors the server ends the connection, in its own time.
+void Player::AwaitEnd(Session* session, StepLines* lines) {
+  std::string frame;
+  const auto outcome = session->connection.ReceiveFrame(2'000, &frame);
+  if (outcome == zk::Connection::Outcome::kClosed) {
+    End(session, "CLOSED by the server", lines);
+  } else {
+    lines->push_back(Line().Text("the connection stays"));
   }
 }
 

@@ -53,6 +53,7 @@ class Player {
   void ReadParts(const zk::ReplyHeader& header, zk::Reader* reader,
                  Line* line) const;
   void Settle(int except, bool sorted, StepLines* lines);
+  void AwaitEnd(Session* session, StepLines* lines);
   void End(Session* session, const std::string& why, StepLines* lines);
 
   // '~' to the script's subtree, and back.
