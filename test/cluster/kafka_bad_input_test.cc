@@ -1,5 +1,6 @@
 // What a broker's Kafka door does with input that makes no sense, over real
 // sockets: each has its answer, and costs nothing that lasts.
+#include <fstream>
 #include <functional>
 #include <iostream>
 #include <memory>
@@ -35,7 +36,21 @@ std::string Repeat(const std::string& text, int times) {
   return out;
 }
 
-class KafkaBadInputTest : public KafkaWireTest {};
+class KafkaBadInputTest : public KafkaWireTest {
+ protected:
+  // The most memory the broker ever had at once.
+  int64_t PeakResident() {
+    std::ifstream status(fmt::format(
+        "/proc/{}/status", cluster_->Pid(Node("broker-1")).value_or(0)));
+    std::string word;
+    int64_t kib = 0;
+    while (status >> word && word != "VmHWM:") {
+    }
+    status >> kib;
+    EXPECT_GT(kib, 0);
+    return kib * 1024;
+  }
+};
 
 // What a row must lead to.
 enum class Then {
@@ -333,6 +348,36 @@ TEST_F(KafkaBadInputTest, RandomBytesHarmNobody) {
     ASSERT_TRUE(socket.SendRaw(KafkaSocket::FrameOf(api.key, version, body)));
     if (i % 100 == 0) ExpectWorks(steady);
   }
+  ExpectWorks(steady);
+}
+
+// 128 MiB of zeros, in a request of some kilobytes.
+TEST_F(KafkaBadInputTest, DecompressionBombsAreRefusedBeforeTheyUnfold) {
+  MakeTopic("orders", 1);
+  KafkaSocket steady(port_);
+  ExpectWorks(steady);
+  const std::string zeros(size_t{128} << 20, '\0');
+  const int64_t peak_before = PeakResident();
+  for (const record::Codec codec :
+       {record::Codec::kGzip, record::Codec::kLz4, record::Codec::kZstd}) {
+    SCOPED_TRACE(static_cast<int>(codec));
+    record::BatchOptions options;
+    options.codec = codec;
+    record::BatchBuilder builder(options);
+    builder.Append(1'700'000'000'000, std::nullopt, zeros);
+    const Bytes bomb = Bytes::FromString(builder.Build().value());
+    ASSERT_LT(bomb.size(), size_t{kMaxRequestBytes});
+    for (int i = 0; i < 10; ++i) {
+      auto produced = steady.Ask<ProduceResponse>(
+          Produce("orders", 0, bomb), 9);
+      ASSERT_TRUE(produced.has_value());
+      const auto& result =
+          produced->responses.at(0).partition_responses.at(0);
+      EXPECT_EQ(result.error_code, 10);  // MESSAGE_TOO_LARGE
+      EXPECT_FALSE(result.error_message.value_or("").empty());
+    }
+  }
+  EXPECT_LT(PeakResident() - peak_before, kMayGrowBytes);
   ExpectWorks(steady);
 }
 
