@@ -45,13 +45,15 @@ def operations_of(kind, shape):
     return OPERATIONS[("get" if kind == "get" else "create", shape)]
 
 
+PORTS = iter(range(20_000 + os.getpid() % 5_000, 32_000))
+
+
 def free_ports(count):
-    """Below the range from which the kernel chooses, so a member that was
-    killed finds its port free."""
+    """Others each time. Below the range from which the kernel chooses, so a
+    member that was killed finds its port free."""
     sockets, ports = [], []
-    port = 20_000 + os.getpid() % 5_000
     while len(ports) < count:
-        port += 1
+        port = next(PORTS)
         one = socket.socket()
         try:
             one.bind(("127.0.0.1", port))
