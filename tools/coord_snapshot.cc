@@ -45,8 +45,7 @@ absl::Status Told(Context& context, const absl::Status& status) {
 
 // Unavailable: this member is not there; another one may be.
 absl::StatusOr<SnapshotFileInfo> SaveFrom(const std::string& server,
-                                          const std::string& file) {
-  ASSIGN_OR_RETURN(auto writer, SnapshotFileWriter::Create(file));
+                                          SnapshotFileWriter* writer) {
   auto stub = v1::CoordinatorAdmin::NewStub(rpc::NewChannel(server));
   grpc::ClientContext call;
   auto stream = stub->SaveSnapshot(&call, {});
@@ -71,7 +70,9 @@ absl::Status Snapshot(CoordSession& session, const std::string& file) {
   ASSIGN_OR_RETURN(coord::SessionOptions options, session.Options());
   absl::Status trouble;
   for (const std::string& server : options.servers) {
-    auto saved = SaveFrom(server, file);
+    auto writer = SnapshotFileWriter::Create(file);
+    if (!writer.ok()) return Told(session.context(), writer.status());
+    auto saved = SaveFrom(server, writer->get());
     if (saved.ok()) {
       Print(session.context(), file, *saved, "SAVED");
       return absl::OkStatus();
