@@ -111,6 +111,21 @@ void Election::Notify(MemberId to, Role role, uint32_t epoch) {
   local_->outbox.Send(to, std::move(m));
 }
 
+void Election::AddTo(Fingerprint* print) const {
+  auto add = [&](const Vote& vote) {
+    print->Add(vote.epoch, vote.last, vote.leader);
+  };
+  print->Add(round_, ticks_since_notify_, settled_ticks_, votes_.size(),
+             lost_.size());
+  add(own_);
+  add(vote_);
+  for (const auto& [member, vote] : votes_) {
+    print->Add(member);
+    add(vote);
+  }
+  for (MemberId member : lost_) print->Add(member);
+}
+
 void Election::NotifyAll() {
   ticks_since_notify_ = 0;
   for (MemberId member : local_->voters.members()) {

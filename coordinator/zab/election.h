@@ -22,6 +22,7 @@ class Election {
   explicit Election(Local* local) : local_(local) {}
 
   void Rebind(Local* local) { local_ = local; }
+  void AddTo(Fingerprint* print) const;
 
   // Begins a new round with a vote for this member.
   void Begin();

@@ -12,6 +12,7 @@
 
 #include "base/ids.h"
 #include "coordinator/zab/entry.h"
+#include "coordinator/zab/fingerprint.h"
 #include "coordinator/zab/log_view.h"
 #include "coordinator/zab/options.h"
 #include "coordinator/zab/persist.h"
@@ -28,6 +29,19 @@ class History {
           const Options& options);
 
   void Rebind(const LogView* view) { view_ = view; }
+  // Of tokens only how far they lie from what is confirmed.
+  uint64_t TokenDistance(uint64_t token) const {
+    return IsDurable(token) ? 0 : token - confirmed_token_;
+  }
+  void AddTo(Fingerprint* print) const {
+    print->Add(hard_state_, last_, durable_, confirmed_last_, floor_,
+               memory_base_, next_token_ - confirmed_token_, stage_,
+               building_.size(), violation_.size());
+    for (const Pending& pending : pending_) {
+      print->Add(TokenDistance(pending.token), pending.last, pending.keeps);
+    }
+    for (const Entry& entry : memory_) print->Add(entry.zxid);
+  }
 
   Zxid last() const { return last_; }
   // The end of that part of the present history that a crash would leave.

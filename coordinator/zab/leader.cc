@@ -540,6 +540,27 @@ void Leader::SayGoodbye() {
   }
 }
 
+void Leader::AddTo(Fingerprint* print) const {
+  const History& history = local_->history;
+  print->Add(phase_, epoch_, history.TokenDistance(promise_token_),
+             history.TokenDistance(current_epoch_token_), history_end_,
+             uncommitted_.size(), heartbeat_round_, ping_wanted_,
+             successor_.value_or(MemberId(-1)), handed_over_, transfer_ticks_,
+             dirty_, given_up_, phase_ticks_, heartbeat_ticks_);
+  for (const auto& [member, p] : members_) {
+    print->Add(member, p.state, p.accepted_epoch.value_or(~0u), p.promised,
+               p.last_logged.value_or(Zxid()), p.last_logged.has_value(),
+               p.match, p.received, p.sent, p.probe_ticks, p.stalled_ticks,
+               p.in_flight.size(), p.in_epoch, p.owes_new_leader_ack,
+               p.new_leader_ticks, p.commit_told, p.pong, p.silent_ticks,
+               p.snapshot_ticks);
+  }
+  for (const Barrier& barrier : barriers_) {
+    print->Add(barrier.id, barrier.round, barrier.zxid);
+  }
+  print->Add(finished_barriers_.size(), snapshots_.size());
+}
+
 // ---- Time
 
 void Leader::Tick() {

@@ -85,6 +85,7 @@ class Leader {
   explicit Leader(Local* local);
 
   void Rebind(Local* local) { local_ = local; }
+  void AddTo(Fingerprint* print) const;
 
   void Step(const Message& message);
   void OnFollowerInfo(const Message& message);

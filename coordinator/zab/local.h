@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "coordinator/zab/fingerprint.h"
 #include "coordinator/zab/history.h"
 #include "coordinator/zab/message.h"
 #include "coordinator/zab/options.h"
@@ -45,6 +46,15 @@ class Outbox {
     }
   }
   void Rebind(const History* history) { history_ = history; }
+  void AddTo(Fingerprint* print) const {
+    for (const Held& held : held_) {
+      const Message& m = held.message;
+      print->Add(history_->TokenDistance(held.token), m.kind, m.to, m.epoch,
+                 m.zxid, m.hint, m.accepted_epoch, m.current_epoch,
+                 m.promised);
+    }
+    print->Add(ready_.size());
+  }
   // The role they were meant for is over.
   void DropHeld() { held_.clear(); }
 
@@ -94,6 +104,12 @@ struct Local {
   }
   Local(const Local&) = delete;
   Local& operator=(const Local&) = delete;
+
+  void AddTo(Fingerprint* print) const {
+    history.AddTo(print);
+    outbox.AddTo(print);
+    print->Add(commit, delivered, epoch_heard, random_state, fatal.size());
+  }
 
   void RaiseCommit(Zxid zxid) {
     if (zxid > commit) commit = zxid;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "coordinator/zab/election.h"
+#include "coordinator/zab/fingerprint.h"
 #include "coordinator/zab/follower.h"
 #include "coordinator/zab/history.h"
 #include "coordinator/zab/leader.h"
@@ -37,6 +38,7 @@ class Zab::Impl {
   Output TakeOutput();
 
   RoleState role() const;
+  uint64_t fingerprint() const;
   const Local& local() const { return local_; }
   const Election& election() const { return election_; }
   size_t synced_voters() const {
@@ -337,6 +339,19 @@ RoleState Zab::Impl::role() const {
   return state;
 }
 
+uint64_t Zab::Impl::fingerprint() const {
+  class Fingerprint print;
+  local_.AddTo(&print);
+  election_.AddTo(&print);
+  print.Add(told_role_.role, told_role_.leader, told_role_.epoch,
+            told_role_.serving, fatal_told_, retired_, discard_snapshot_,
+            failed_barriers_.size(), follower_ != nullptr,
+            leader_ != nullptr);
+  if (follower_) follower_->AddTo(&print);
+  if (leader_) leader_->AddTo(&print);
+  return print.value();
+}
+
 // The planted bug `accept_stale_epoch`.
 void Zab::Impl::AcceptStale(const Message& m) {
   History& history = local_.history;
@@ -405,6 +420,8 @@ void Zab::OnPeerLost(MemberId member) { impl_->OnPeerLost(member); }
 void Zab::Resign() { impl_->Resign(); }
 bool Zab::HasOutput() const { return impl_->HasOutput(); }
 Output Zab::TakeOutput() { return impl_->TakeOutput(); }
+
+uint64_t Zab::Fingerprint() const { return impl_->fingerprint(); }
 
 RoleState Zab::role() const { return impl_->role(); }
 HardState Zab::hard_state() const {

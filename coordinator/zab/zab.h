@@ -125,6 +125,9 @@ class Zab {
   Zab& operator=(const Zab&) = delete;
   // An equal core on an equal log, for those who explore what could come next.
   std::unique_ptr<Zab> Clone(const LogView* log) const;
+  // Equal for cores that will do the same; almost surely different for others.
+  // Does not look into transactions, nor at the log.
+  uint64_t Fingerprint() const;
 
   // A message arrived. Ignores what is stale, foreign or not for this member.
   void Step(Message message);

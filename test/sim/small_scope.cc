@@ -53,6 +53,15 @@ uint64_t HashOf(const ZabImage& image) {
   return hash;
 }
 
+uint64_t HashOf(const zab::Persist& persist) {
+  uint64_t hash = Fold(persist.entries.size(),
+                       persist.truncate_after.value_or(Zxid()).value());
+  for (const Entry& entry : persist.entries) hash = Fold(hash, HashOf(entry));
+  if (!persist.hard_state) return hash;
+  return Fold(Fold(hash, persist.hard_state->accepted_epoch),
+              persist.hard_state->current_epoch);
+}
+
 // One thing that can happen.
 struct Choice {
   enum class Kind { kDeliver, kWrite, kCrash, kStart, kPropose, kTick };
@@ -129,7 +138,6 @@ class World {
         --ticks_;
         for (size_t i = 0; i < n_; ++i) {
           if (nodes_[i]->core == nullptr) continue;
-          Input(i, 1);
           nodes_[i]->core->Tick();
           Drive(i);
         }
@@ -172,7 +180,11 @@ class World {
     uint64_t hash = static_cast<uint64_t>(transactions_ * 1000000 +
                                           crashes_ * 1000 + ticks_);
     for (const auto& node : nodes_) {
-      hash = Fold(hash, node->core == nullptr ? 0 : node->inputs);
+      hash = Fold(hash, node->core == nullptr ? 0 : node->core->Fingerprint());
+      hash = Fold(hash, node->delivered);
+      for (const zab::Persist& write : node->writes) {
+        hash = Fold(hash, HashOf(write));
+      }
       hash = Fold(hash, HashOf(node->image));
     }
     for (const auto& link : links_) {
@@ -212,8 +224,6 @@ class World {
     std::unique_ptr<zab::Zab> core;  // null while down
     std::deque<zab::Persist> writes;
     size_t delivered = 0;
-    // A core is what its image and its inputs have made it.
-    uint64_t inputs = 0;
   };
 
   World(const World& o)
@@ -232,7 +242,6 @@ class World {
       copy->image = node->image;
       copy->writes = node->writes;
       copy->delivered = node->delivered;
-      copy->inputs = node->inputs;
       if (node->core) copy->core = node->core->Clone(&copy->image);
       nodes_.push_back(std::move(copy));
     }
@@ -259,9 +268,6 @@ class World {
     zab::RoleState role = nodes_[i]->core->role();
     return role.role == Role::kLeading && role.serving;
   }
-  void Input(size_t i, uint64_t what) {
-    nodes_[i]->inputs = Fold(nodes_[i]->inputs, what);
-  }
 
   void Start(size_t i) {
     Node& node = *nodes_[i];
@@ -277,7 +283,6 @@ class World {
     options.notify_ticks = 1;
     options.resend_ticks = 2;
     options.settle_ticks = 1;
-    node.inputs = HashOf(node.image);
     node.delivered = 0;
     node.core = std::make_unique<zab::Zab>(
         options, node.image.hard_state(), node.image.applied(), &node.image);
@@ -310,13 +315,11 @@ class World {
       ++result_->truncations;
       CheckKept();
     }
-    Input(i, Fold(2, write.persist.token));
     node.core->OnPersisted(write.persist.token);
     Drive(i);
   }
 
   void Propose(size_t i) {
-    Input(i, 3);
     --transactions_;
     nodes_[i]->core->Propose(
         "t" + std::to_string(options_->transactions - transactions_));
@@ -325,7 +328,6 @@ class World {
 
   void Give(size_t from, size_t to, Item item) {
     if (nodes_[to]->core == nullptr) return;
-    Input(to, item.hash);
     if (item.message) {
       nodes_[to]->core->Step(std::move(*item.message));
     } else {
