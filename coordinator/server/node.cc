@@ -245,6 +245,8 @@ absl::Status Node::Impl::Listen() {
     status = OpenDoor();
   }
   if (!status.ok()) {
+    // Peers and callers that have come in already wait for the loop.
+    loop_->Start(options_.zab_tick_ms, {[] {}, [] {}});
     if (peer_server_ != nullptr) peer_server_->Shutdown(0);
     client_server_->Shutdown(0);
     loop_->Stop();
