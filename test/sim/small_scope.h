@@ -41,8 +41,8 @@ struct SmallScopeResult {
 // Begins with an ensemble that has elected a leader. Then the next thing may be:
 // the oldest message of any link arrives; the oldest write of any member gets
 // durable; a member crashes, with any number of the writes under way on its disk
-// (what it has sent arrives); one starts again; the leader proposes. Depth first; a state that was
-// seen before is not gone into again.
+// (what it has sent arrives); one starts again; the leader proposes. Depth
+// first; a state that was seen before is not gone into again.
 //
 // Two things are done at once and in one order, to keep the number of schedules
 // finite in practice: votes (they are but hints, which discovery checks) and
