@@ -9,6 +9,12 @@
 #include "coordinator/tree/znode_tree.h"
 
 namespace sillok {
+namespace {
+
+// A small request may name a large znode many times.
+constexpr size_t kMaxMultiReadBytes = 32 << 20;
+
+}  // namespace
 
 void ZnodeTree::FillStat(NodeId id, v1::Stat* stat) const {
   const Node& node = nodes_[id];
@@ -98,9 +104,16 @@ v1::CoordCode ZnodeTree::ReadMulti(const v1::MultiReadOp& multi,
       return v1::BAD_ARGUMENTS;
     }
   }
-  response->mutable_reads()->Reserve(multi.reads_size());
+  size_t bytes = 0;
   for (const v1::CoordRequest& read : multi.reads()) {
-    Read(read, requester, response->add_reads());
+    v1::CoordResponse* part = response->add_reads();
+    Read(read, requester, part);
+    bytes += part->data().size();
+    for (const std::string& name : part->children()) bytes += name.size();
+    if (bytes > kMaxMultiReadBytes) {
+      response->clear_reads();
+      return v1::QUOTA_EXCEEDED;
+    }
   }
   return v1::OK;
 }

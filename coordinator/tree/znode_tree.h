@@ -103,7 +103,8 @@ class ZnodeTree {
 
   // Answers what reads the tree: exists, get_data, get_children, get_acl,
   // get_ephemerals, count_descendants and multi_read, as far as ACLs allow it to
-  // the requester. Other requests give UNIMPLEMENTED.
+  // the requester. Other requests give UNIMPLEMENTED. A multi_read that comes to
+  // more than 32 MiB is answered QUOTA_EXCEEDED.
   void Read(const v1::CoordRequest& request, const Requester& requester,
             v1::CoordResponse* response) const;
   // Without regard to ACLs.

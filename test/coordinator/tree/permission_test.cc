@@ -305,6 +305,19 @@ TEST_F(PermissionTest, AMultiReadAnswersEachForItself) {
   EXPECT_EQ(Read(bob, request).code(), v1::BAD_ARGUMENTS);
 }
 
+TEST_F(PermissionTest, AMultiReadHasABound) {
+  leader.Code(Create("/large", std::string(1 << 20, 'x')));
+  v1::CoordRequest request;
+  for (int i = 0; i < 32; ++i) {
+    request.mutable_multi_read()->add_reads()->mutable_get_data()->set_path(
+        "/large");
+  }
+  EXPECT_EQ(Read(bob, request).code(), v1::OK);
+  *request.mutable_multi_read()->add_reads() = request.multi_read().reads(0);
+  EXPECT_EQ(Read(bob, request).code(), v1::QUOTA_EXCEEDED);
+  EXPECT_EQ(Read(bob, request).reads_size(), 0);
+}
+
 TEST_F(PermissionTest, DescendantsAreCountedWithoutTheirRoot) {
   for (const char* path : {"/a", "/a/b", "/a/b/c", "/a/d", "/ab"}) {
     leader.Code(Create(path));
