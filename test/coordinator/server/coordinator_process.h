@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,8 @@ class ProcessEnsemble {
   void Start(int id);
   void Kill(int id);              // SIGKILL, and waits
   int Terminate(int id);          // SIGTERM, and waits; the exit code
+  // Has ended by itself: its exit code, once.
+  std::optional<int> Exited(int id);
   void Pause(int id);             // SIGSTOP
   void Resume(int id);            // SIGCONT
   void Wipe(int id);              // its data; it must not run
