@@ -62,7 +62,7 @@ void Member::OnForwardReply(MemberId from, uint32_t epoch,
   for (uint64_t session : batch.moved_sessions()) {
     moved.push_back(SessionId(session));
   }
-  DropSessions(moved);
+  DropUnknownSessions(moved);
 }
 
 void Member::OnLinkReset(MemberId peer) {
@@ -120,7 +120,7 @@ void Member::SendTouches(Now now) {
   }
   if (touched.empty()) return;
   if (role_.role == zab::Role::kLeading) {
-    DropSessions(sequencer_->Touch(self_, touched, now));
+    DropUnknownSessions(sequencer_->Touch(self_, touched, now));
     return;
   }
   for (SessionId session : touched) {

@@ -199,6 +199,7 @@ class Member {
     SessionId session;
     PendingRequests pending;
     bool touched = false;
+    bool closing = false;  // the client has asked for it; the answer ends it
     int64_t since_ms = 0;
     // Who the client is: its address, and what it has proved to be.
     IdentityList identities;
@@ -266,6 +267,8 @@ class Member {
   // Ends streams that never got a session.
   void DropIdlers(Now now);
   void DropSessions(const std::vector<SessionId>& sessions);
+  // Those of which the leader says that they are not ours, or not at all.
+  void DropUnknownSessions(const std::vector<SessionId>& sessions);
 
   void Send(ConnectionId id, v1::SessionResponse message);
   void EndStream(ConnectionId id, StreamEnd end);

@@ -121,6 +121,7 @@ void Member::OnOpenRequest(ConnectionId id, Connection& connection,
       return OnAuth(id, connection, request);
     case v1::SessionRequest::kClose:
       forward.mutable_close_session();
+      connection.closing = true;
       info.kind = TicketKind::kClose;
       break;
     case v1::SessionRequest::kRequest:
@@ -394,6 +395,18 @@ void Member::Forget(ConnectionId id) {
 void Member::DropTicket(std::unordered_map<Ticket, TicketInfo>::iterator it) {
   ticket_bytes_ -= it->second.bytes;
   tickets_.erase(it);
+}
+
+void Member::DropUnknownSessions(const std::vector<SessionId>& sessions) {
+  std::vector<SessionId> gone;
+  for (SessionId session : sessions) {
+    auto it = by_session_.find(session);
+    // Who closes is no longer known to the leader before the answer is here.
+    if (it != by_session_.end() && !connections_.at(it->second).closing) {
+      gone.push_back(session);
+    }
+  }
+  DropSessions(gone);
 }
 
 void Member::DropSessions(const std::vector<SessionId>& sessions) {

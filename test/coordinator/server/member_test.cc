@@ -323,6 +323,25 @@ TEST_F(MemberTest, AWrongPasswordIsAnsweredLikeAnUnknownSession) {
   EXPECT_EQ(ensemble_.Call(client, Create("/a"))->code(), v1::OK);
 }
 
+TEST_F(MemberTest, ACloseIsAnsweredThoughTheSessionIsTouchedMeanwhile) {
+  // The leader knows the session no more as soon as its end is proposed.
+  for (int member : {leader_, follower_}) {
+    FakeClient* client = ensemble_.Connect(member);
+    client->TakeLines();
+    for (int id : {1, 2, 3}) ensemble_.HoldDisk(id, true);
+    v1::SessionRequest close;
+    close.set_request_id(77);
+    close.mutable_close();
+    ensemble_.SendRaw(client, close);
+    ensemble_.Advance(300);
+    EXPECT_FALSE(client->end.has_value());
+    for (int id : {1, 2, 3}) ensemble_.HoldDisk(id, false);
+    ensemble_.Run();
+    EXPECT_THAT(client->TakeLines(), ElementsAre("77 closed"));
+    EXPECT_EQ(client->end, StreamEnd::kDone);
+  }
+}
+
 TEST_F(MemberTest, ClosingASessionRemovesItsEphemeralsBeforeTheAnswer) {
   FakeClient* client = ensemble_.Connect(follower_);
   ensemble_.Call(client, Create("/e", "", v1::EPHEMERAL));
