@@ -359,7 +359,11 @@ void ZnodeTree::RemoveEphemeral(NodeId id) {
 }
 
 void ZnodeTree::AddTimed(NodeId id, int64_t ttl_ms) {
-  (ttl_ms != 0 ? nodes_[id].has_ttl : nodes_[id].container) = 1;
+  if (ttl_ms != 0) {
+    nodes_[id].has_ttl = 1;
+  } else {
+    nodes_[id].container = 1;
+  }
   timed_[id] = {ttl_ms, static_cast<uint32_t>(timed_list_.size())};
   timed_list_.push_back(id);
 }
