@@ -1,6 +1,10 @@
 // sillok-coordinator: one member of the coordinator ensemble.
 
+#include <unistd.h>
+
 #include <atomic>
+#include <climits>
+#include <cstdlib>
 #include <iostream>
 #include <string>
 
@@ -21,9 +25,25 @@ int Fail(const absl::Status& status, int code) {
   return code;
 }
 
+// A turn of the loop makes and frees the messages of some hundred requests, far
+// more than the few chunks of a size that malloc keeps for a thread at hand: with
+// room for them a write costs a tenth less CPU. glibc takes this from the
+// environment of a new process alone, so the program begins once more, as the
+// same process. Who has set the variable has decided otherwise.
+void BeginWithLargerThreadCaches(char** argv) {
+  if (getenv("GLIBC_TUNABLES") != nullptr) return;
+  char self[PATH_MAX];
+  ssize_t size = readlink("/proc/self/exe", self, sizeof(self) - 1);
+  if (size <= 0) return;
+  self[size] = '\0';
+  setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=2000", 1);
+  execv(self, argv);  // if it cannot, all goes on as it is
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  BeginWithLargerThreadCaches(argv);
   std::string allocator = sillok::TuneAllocator();
   sillok::BlockStopSignals();
 
