@@ -94,8 +94,9 @@ TEST_F(LockTest, ACreateWhoseAnswerIsLostIsFoundAgainAndMadeOnce) {
   for (int round = 0; round < 4; ++round) {
     DistributedLock lock(session.get(), root_);
     network.HoldAnswers();
-    auto acquired =
-        std::async(std::launch::async, [&] { return lock.Acquire(); });
+    auto acquired = std::async(std::launch::async, [&] {
+      return lock.Acquire(absl::Seconds(20));
+    });
     // The create of the line, or the znode in it, has happened unanswered.
     ASSERT_TRUE(Eventually([&] {
       return round == 0 ? observer_->Exists("/").code == v1::OK

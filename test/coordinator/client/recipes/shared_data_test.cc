@@ -244,6 +244,25 @@ TEST_F(BarrierTest, AGroupEntersAndLeavesTogetherRoundAfterRound) {
   }
 }
 
+TEST_F(BarrierTest, OneSlowToLeaveIsNotHeldByTheNextRound) {
+  auto slow = StartProcess(10'000);
+  auto other = StartProcess(10'000);
+  slow->Send("enter " + root_ + " 2 30000");
+  EXPECT_EQ(other->Ask("enter " + root_ + " 2 30000"), "entered");
+  EXPECT_EQ(slow->ReadLine(), "entered");
+  slow->Send("leave 30000");
+  ASSERT_TRUE(Eventually([&] { return CountChildren(root_) == 1; }));
+  slow->Pause();
+  EXPECT_EQ(other->Ask("leave 30000"), "left");
+  // The next round has begun when it looks around again.
+  other->Send("enter " + root_ + " 2 30000");
+  ASSERT_TRUE(Eventually([&] { return CountChildren(root_) == 1; }));
+  slow->Resume();
+  EXPECT_EQ(slow->ReadLine(), "left");
+  EXPECT_EQ(slow->Ask("enter " + root_ + " 2 30000"), "entered");
+  EXPECT_EQ(other->ReadLine(), "entered");
+}
+
 TEST_F(BarrierTest, TooFewDoNotEnterAndOneTooLateIsReplaced) {
   auto dies = StartProcess();
   dies->Send("enter " + root_ + " 2 30000");
@@ -438,7 +457,7 @@ TEST_F(CachedSubtreeTest, MissesNothingThatHappensWhileItIsCutOff) {
     network.Heal();
     for (int i = 0; i < 20; ++i) WriteSomewhere(random);
     auto all = ReadAll();
-    EXPECT_TRUE(Eventually([&] {
+    ASSERT_TRUE(Eventually([&] {
       return cache.in_sync() && DataOf(cache.Snapshot()) == all;
     })) << "round " << round;
     std::lock_guard lock(mutex);
