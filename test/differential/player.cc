@@ -48,6 +48,12 @@ int32_t XidOf(const Op& op) {
   }
 }
 
+void Sort(StepLines::iterator begin, StepLines::iterator end) {
+  std::sort(begin, end, [](const Line& a, const Line& b) {
+    return a.SortKey() < b.SortKey();
+  });
+}
+
 bool IsWrite(const Op& op) { return Changes(op) && op.op != zk::kCloseSession; }
 
 }  // namespace
@@ -100,12 +106,13 @@ Transcript Player::Play(const Script& script) {
       Op close;
       close.op = zk::kCloseSession;
       Ask(&session, {close}, &lines);
+      // The order in which a session's ephemerals go is nobody's promise.
+      if (!lines.empty()) Sort(lines.begin(), lines.end() - 1);
       session = Session{.server = session.server};
     } else if (!step.ops.empty()) {
       Ask(&session, step.ops, &lines);
       changes = std::any_of(step.ops.begin(), step.ops.end(), IsWrite);
     }
-    // The order in which the ephemerals of a session go is nobody's promise.
     if (changes) Settle(step.session, step.kind == Step::Kind::kClose, &lines);
     transcript.push_back(std::move(lines));
   }
@@ -394,11 +401,7 @@ void Player::Settle(int except, bool sorted, StepLines* lines) {
     } else {
       End(&session, "closed while idle", &seen);
     }
-    if (sorted) {
-      std::sort(seen.begin(), seen.end(), [](const Line& a, const Line& b) {
-        return a.SortKey() < b.SortKey();
-      });
-    }
+    if (sorted) Sort(seen.begin(), seen.end());
     for (const Line& line : seen) {
       Line told;
       told.Text("session " + std::to_string(i) + " sees");
