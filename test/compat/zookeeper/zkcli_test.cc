@@ -160,8 +160,12 @@ TEST_F(ZkCliTest, SyncQuotasAndTheConfigurationAreThere) {
   EXPECT_SAYS(said[5], "count=10");
   EXPECT_SAYS(said[5], "bytes=100");
   EXPECT_SAYS(said[5], "Output stat for /q count=2,bytes=5");
-  EXPECT_SAYS(said[7], "version=");
-  EXPECT_SAYS(said[7], "server.1=");
+  // Sillok's node has no text: docs/compatibility-zookeeper.md.
+  if (zk::Ensemble::KindFromEnvironment() ==
+      zk::EnsembleSpec::Kind::kDebian) {
+    EXPECT_SAYS(said[7], "version=");
+    EXPECT_SAYS(said[7], "server.1=");
+  }
   EXPECT_SAYS(said[9], "[config, quota]");
   EXPECT_SAYS(said[10], "ZooKeeper CLI version: 3.8");
 }
