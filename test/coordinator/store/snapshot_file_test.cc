@@ -31,7 +31,7 @@ class SnapshotFileTest : public testing::Test {
       : folder(MakeDirectory()), store(MustOpen(Options(folder + "/data"))) {
     EXPECT_TRUE(PersistAndWait(store.get(), Epochs(3, 2)).ok());
     leader.Take(leader.preparer.PrepareCreateSession(
-        Origin(1), SessionId(7), "password", 1000, 0));
+        Origin(1), SessionId(1), "password", 1000, 0));
     AddNodes(40);
   }
   void AddNodes(int count) {
@@ -78,7 +78,7 @@ TEST_F(SnapshotFileTest, ARestoredDirectoryHoldsTheSameState) {
   ASSERT_TRUE(RecoverTree(restored.get(), &tree).ok());
   EXPECT_EQ(tree.applied(), info->zxid);
   EXPECT_EQ(tree.znodes(), 44u);
-  EXPECT_TRUE(tree.sessions().Contains(SessionId(7)));
+  EXPECT_TRUE(tree.sessions().Contains(SessionId(1)));
   EXPECT_EQ(restored->TrimmedTo(), info->zxid);
   EXPECT_EQ(restored->recovered().hard_state.accepted_epoch,
             info->zxid.epoch());
