@@ -283,8 +283,8 @@ void RefuseChange(CoordSession& session, v1::CoordCode code,
   std::string words = "the members";
   switch (code) {
     case v1::RECONFIG_DISABLED:
-      words = "members cannot be changed at run time here; set "
-              "reconfigEnabled=true for all members and restart them";
+      words = "members cannot be changed at run time in this version; stop "
+              "them all, change their server.N lines, and start them";
       break;
     case v1::RECONFIG_IN_PROGRESS:
       words = "another change of members is under way; try again when it is "

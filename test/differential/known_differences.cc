@@ -46,10 +46,6 @@ std::optional<std::string> ExplainDifference(const Line& theirs,
       Says(ours, "error -121")) {
     return "checkWatches finds the persistent watches of others";
   }
-  if (op.op == zk::kAddWatch && (op.mode < 0 || op.mode > 1) && Says(theirs, "error -5") &&
-      Says(ours, "error -8")) {
-    return "an unknown kind of watch is BADARGUMENTS";
-  }
   if (!Changes(op) && Impossible(op) && (IsError(theirs) || IsError(ours))) {
     return "a read of an impossible path finds no node";
   }
