@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # librdkafka's own tests against a cluster of ours, as a table.
 #
-# usage: librdkafka_suite.sh TESTS [BOOTSTRAP [NUMBER...]]
+# usage: librdkafka_suite.sh [--limit SECONDS] TESTS [BOOTSTRAP [NUMBER...]]
 #
 #   TESTS      the tests folder of a librdkafka source tree in which its
 #              test-runner has been built
@@ -10,11 +10,12 @@
 #              the PATH, or SILLOK=path of the command)
 #   NUMBER     0001 0002 ...; without any, all that a plain broker can answer
 #
-# Each test runs by itself, 300 s at most, and prints a line: number, result,
-# seconds, and the reason where it did not pass. A test's output stays in LOGS
-# (environment; default: a new temporary folder). KAFKA_PATH=folder of a binary
-# Apache Kafka lets those run that call its command line tools. Ends with 0 if
-# every test passed or is left out with its reason.
+# Each test runs by itself, 300 s at most unless --limit says otherwise, and
+# prints a line: number, result, seconds, and the reason where it did not pass. A
+# test's output stays in LOGS (environment; default: a new temporary folder).
+# KAFKA_PATH=folder of a binary Apache Kafka lets those run that call its command
+# line tools; SUBTESTS=part of a name runs only such parts of a test. Ends with 0
+# if every test passed or is left out with its reason.
 set -uo pipefail
 
 # Left out, and why.
@@ -33,7 +34,14 @@ plain='0001 0002 0003 0005 0007 0008 0011 0012 0013 0014 0015 0016 0017 0018
   0084 0085 0086 0088 0089 0090 0091 0093 0094 0099 0102 0107 0109 0110 0111
   0112 0113 0114 0118 0122 0123 0125 0127 0130 0132 0137 0140'
 
-[ $# -ge 1 ] || { sed -n '2,21p' "$0" | sed 's/^# \{0,1\}//'; exit 2; }
+limit=300
+if [ "${1:-}" = --limit ]; then
+  [[ ${2:-} =~ ^[1-9][0-9]*$ ]] ||
+    { echo "--limit wants a number of seconds" >&2; exit 2; }
+  limit=$2
+  shift 2
+fi
+[ $# -ge 1 ] || { sed -n '2,19p' "$0" | sed 's/^# \{0,1\}//'; exit 2; }
 tests=$(realpath "$1")
 bootstrap=${2:-own}
 [ $# -ge 2 ] && shift 2 || shift
@@ -80,7 +88,7 @@ run() {
   { (cd "$tests" && RDKAFKA_TEST_CONF="$logs/test.conf" TESTS=$1 \
     BROKERS=$bootstrap TEST_KAFKA_VERSION=3.9.1 \
     LD_LIBRARY_PATH="$tests/../src:$tests/../src-cpp" \
-    timeout -k 5 300 ./test-runner -p1 -K -L) >"$log" 2>&1; } 2>/dev/null
+    timeout -k 5 "$limit" ./test-runner -p1 -K -L) >"$log" 2>&1; } 2>/dev/null
   code=$?
   sed -i 's/\x1b\[[0-9;]*m//g' "$log"
   why=$(awk '/^### Test "/ { getline; print; exit }' "$log" | cut -c1-140)
