@@ -1,5 +1,6 @@
 #include "coordinator/zab/election.h"
 
+#include <memory>
 #include <utility>
 
 namespace sillok::zab {
@@ -8,6 +9,8 @@ void Election::Begin() {
   ++rounds_begun_;
   own_ = Vote{local_->history.recency(), local_->history.last(),
               local_->options.self};
+  // Others may count it as a voter already, but it will not lead.
+  if (local_->observing() && local_->memberships.can_change()) own_ = Vote{};
   vote_ = own_;
   StartRound(round_ + 1);
   NotifyAll();
@@ -41,13 +44,16 @@ std::optional<MemberId> Election::Step(const Message& n) {
     if (local_->observing()) round_ = n.round;
     return n.from;
   }
-  if (local_->observing()) return std::nullopt;
+  if (local_->observing()) {
+    Echo(n);
+    return std::nullopt;
+  }
   if (n.role == Role::kLooking && n.round > round_) {
     vote_ = IsBetter(n.vote, own_) ? n.vote : own_;
     StartRound(n.round);
     NotifyAll();
   } else if (n.round < round_) {
-    if (n.role == Role::kLooking) Notify(n.from, Role::kLooking, 0);
+    if (n.role == Role::kLooking) Answer(n, Role::kLooking, 0);
     return std::nullopt;
   } else if (n.round > round_) {
     return std::nullopt;
@@ -58,12 +64,23 @@ std::optional<MemberId> Election::Step(const Message& n) {
     NotifyAll();
   } else if (n.role == Role::kLooking && IsBetter(vote_, n.vote)) {
     // It began to look after we told everybody.
-    Notify(n.from, Role::kLooking, 0);
+    Answer(n, Role::kLooking, 0);
   }
   auto [known, is_new] = votes_.emplace(n.from, n.vote);
   // Within a round votes only get better; an overtaken one is no news.
   if (!is_new && IsBetter(n.vote, known->second)) known->second = n.vote;
   return Decide();
+}
+
+// The sender may know of a membership in which we vote, and need our vote to
+// lead; we have nobody to prefer.
+void Election::Echo(const Message& n) {
+  if (n.role != Role::kLooking || !local_->memberships.can_change()) return;
+  Message m;
+  m.kind = MessageKind::kNotification;
+  m.round = n.round;
+  m.vote = n.vote;
+  local_->outbox.Send(n.from, std::move(m));
 }
 
 std::optional<MemberId> Election::Tick() {
@@ -78,7 +95,7 @@ std::optional<MemberId> Election::OnLost(MemberId member, bool looking) {
 }
 
 bool Election::HeardFromAll() const {
-  for (MemberId member : local_->voters.members()) {
+  for (MemberId member : local_->memberships.voters().members()) {
     if (votes_.count(member) == 0 && lost_.count(member) == 0) return false;
   }
   return true;
@@ -86,11 +103,11 @@ bool Election::HeardFromAll() const {
 
 std::optional<MemberId> Election::Decide() {
   if (local_->observing()) return std::nullopt;
-  size_t agreeing = 0;
-  for (const auto& [member, vote] : votes_) {
-    if (vote == vote_) ++agreeing;
-  }
-  if (!local_->voters.IsQuorum(agreeing)) {
+  auto agrees = [&](MemberId member) {
+    auto known = votes_.find(member);
+    return known != votes_.end() && known->second == vote_;
+  };
+  if (!local_->memberships.IsQuorum(agrees)) {
     settled_ticks_ = -1;
     return std::nullopt;
   }
@@ -101,14 +118,27 @@ std::optional<MemberId> Election::Decide() {
   return std::nullopt;
 }
 
-void Election::Notify(MemberId to, Role role, uint32_t epoch) {
+Message Election::Notification(Role role, uint32_t epoch) const {
   Message m;
   m.kind = MessageKind::kNotification;
   m.epoch = epoch;
   m.role = role;
   m.round = round_;
   m.vote = vote_;
-  local_->outbox.Send(to, std::move(m));
+  return m;
+}
+
+void Election::Notify(MemberId to, Role role, uint32_t epoch) {
+  local_->outbox.Send(to, Notification(role, epoch));
+}
+
+void Election::Answer(const Message& question, Role role, uint32_t epoch) {
+  Message m = Notification(role, epoch);
+  const Membership& newest = local_->memberships.newest();
+  if (question.vote.last < newest.version) {
+    m.membership = std::make_shared<const Membership>(newest);
+  }
+  local_->outbox.Send(question.from, std::move(m));
 }
 
 void Election::AddTo(Fingerprint* print) const {
@@ -128,11 +158,16 @@ void Election::AddTo(Fingerprint* print) const {
 
 void Election::NotifyAll() {
   ticks_since_notify_ = 0;
-  for (MemberId member : local_->voters.members()) {
+  const Memberships& memberships = local_->memberships;
+  if (local_->newer_membership != nullptr) {
+    for (MemberId member : local_->Others()) Notify(member, Role::kLooking, 0);
+    return;
+  }
+  for (MemberId member : memberships.voters().members()) {
     if (member != local_->options.self) Notify(member, Role::kLooking, 0);
   }
   if (local_->observing()) return;
-  for (MemberId member : local_->observers.members()) {
+  for (MemberId member : memberships.observers().members()) {
     Notify(member, Role::kLooking, 0);
   }
 }

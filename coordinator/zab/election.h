@@ -35,6 +35,9 @@ class Election {
 
   // Tells `to` what this member votes for or follows. `epoch` as in Message.
   void Notify(MemberId to, Role role, uint32_t epoch);
+  // Likewise, to one that looks. If it seems not to know the newest membership
+  // it hears of it.
+  void Answer(const Message& question, Role role, uint32_t epoch);
 
   // The connection to `member` is gone: no use to wait for its vote. Until it is
   // heard again.
@@ -49,6 +52,8 @@ class Election {
  private:
   bool IsBetter(const Vote& a, const Vote& b) const;
   void NotifyAll();
+  void Echo(const Message& notification);
+  Message Notification(Role role, uint32_t epoch) const;
   void StartRound(uint64_t round);
   std::optional<MemberId> Decide();
   bool HeardFromAll() const;

@@ -143,7 +143,7 @@ void Follower::OnAppend(Message& m) {
     if (!IsSuccessor(end, entry.zxid) || entry.zxid.epoch() > epoch_) break;
     end = entry.zxid;
     if (gaps_allowed && end <= history.last()) continue;
-    history.Append(std::move(entry));
+    local_->Append(std::move(entry));
   }
   bool news = end > verified_;
   Advance(end, m.commit, m.established);
@@ -169,7 +169,7 @@ bool Follower::Truncate(Zxid zxid) {
     local_->fatal = out.str();
     return false;
   }
-  history.TruncateAfter(zxid);
+  local_->TruncateAfter(zxid);
   return true;
 }
 
@@ -256,7 +256,8 @@ void Follower::OnDurable() {
   if (phase_ != Phase::kDiscovery && acknowledged() > last_ack_) SendAck();
 }
 
-bool Follower::OnSnapshotReceived(uint32_t epoch, Zxid zxid) {
+bool Follower::OnSnapshotReceived(uint32_t epoch, Zxid zxid,
+                                  Membership membership) {
   History& history = local_->history;
   if (phase_ == Phase::kDiscovery || epoch != epoch_ ||
       zxid.epoch() > epoch_) {
@@ -268,8 +269,7 @@ bool Follower::OnSnapshotReceived(uint32_t epoch, Zxid zxid) {
       !local_->options.faults.snapshot_over_newer) {
     return false;
   }
-  history.InstallSnapshot(zxid);
-  local_->commit = local_->delivered = zxid;
+  local_->InstallSnapshot(zxid, std::move(membership));
   verified_ = zxid;
   return true;
 }

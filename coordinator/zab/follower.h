@@ -38,7 +38,7 @@ class Follower {
   void Tick();
   void OnDurable();
   // True if the staged snapshot is to be used; it is then part of a Persist.
-  bool OnSnapshotReceived(uint32_t epoch, Zxid zxid);
+  bool OnSnapshotReceived(uint32_t epoch, Zxid zxid, Membership membership);
 
   MemberId leader() const { return leader_; }
   uint64_t round() const { return round_; }

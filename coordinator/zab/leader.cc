@@ -1,18 +1,43 @@
 #include "coordinator/zab/leader.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace sillok::zab {
 
 Leader::Leader(Local* local) : local_(local) {
-  for (MemberId member : local_->voters.members()) {
-    if (member != local_->options.self) members_[member];
-  }
-  for (MemberId member : local_->observers.members()) {
-    if (!local_->voters.Contains(member)) members_[member].voter = false;
-  }
+  FollowMemberships();
   MaybeChooseEpoch();
+}
+
+template <typename Has>
+bool Leader::HasQuorum(bool self, Has has) const {
+  return local_->memberships.IsQuorum([&](MemberId id) {
+    if (id == local_->options.self) return self;
+    auto found = members_.find(id);
+    return found != members_.end() && has(found->second);
+  });
+}
+
+template <typename T, typename At>
+T Leader::ReachedByQuorum(T self, At at) const {
+  const Memberships& memberships = local_->memberships;
+  const MemberId me = local_->options.self;
+  // The planted bug: we stand in for one of those who count.
+  const bool intrude = local_->options.faults.removed_leader_counts &&
+                       !memberships.Counts(me);
+  bool intruded = false;
+  return memberships.ReachedByQuorum([&](MemberId id) -> T {
+    if (id == me) return self;
+    auto found = members_.find(id);
+    T reached = found == members_.end() ? T() : at(found->second);
+    if (intrude && !intruded && reached < self) {
+      intruded = true;
+      return self;
+    }
+    return reached;
+  });
 }
 
 void Leader::Step(const Message& m) {
@@ -60,6 +85,7 @@ void Leader::OnFollowerInfo(const Message& m) {
   auto found = members_.find(m.from);
   if (found == members_.end()) return;
   Progress& p = found->second;
+  if (p.leaving_ticks >= 0 && m.accepted_epoch > epoch_) return;
   dirty_ = true;
   local_->epoch_heard = std::max(local_->epoch_heard, m.accepted_epoch);
   if (phase_ != Phase::kGathering && m.accepted_epoch > epoch_) {
@@ -79,12 +105,12 @@ void Leader::OnFollowerInfo(const Message& m) {
 
 void Leader::MaybeChooseEpoch() {
   HardState hard = local_->history.hard_state();
-  size_t known = 1;
   uint32_t highest = std::max(hard.accepted_epoch, local_->epoch_heard);
-  for (const auto& [member, p] : members_) {
-    known += p.voter && p.accepted_epoch;
+  if (!HasQuorum(true, [](const Progress& p) {
+        return p.accepted_epoch.has_value();
+      })) {
+    return;
   }
-  if (!local_->voters.IsQuorum(known)) return;
   if (highest >= Zxid::kMaxEpoch) {
     local_->fatal = "the last epoch a zxid can hold is used up";
     return;
@@ -114,7 +140,7 @@ void Leader::OnAckEpoch(MemberId from, Progress& p, const Message& m) {
     StartProgress(from, p, m.zxid);
     return;
   }
-  if (!m.promised || !p.voter) return;
+  if (!m.promised || !local_->memberships.Counts(from)) return;
   p.promised = true;
   uint32_t recency = std::max(m.current_epoch, m.zxid.epoch());
   const History& ours = local_->history;
@@ -132,9 +158,7 @@ void Leader::MaybeStartSync() {
       !local_->history.IsDurable(promise_token_)) {
     return;
   }
-  size_t promised = 1;
-  for (const auto& [member, p] : members_) promised += p.promised;
-  if (!local_->voters.IsQuorum(promised)) return;
+  if (!HasQuorum(true, [](const Progress& p) { return p.promised; })) return;
   phase_ = Phase::kSync;
   phase_ticks_ = 0;
   history_end_ = local_->history.last();
@@ -252,30 +276,62 @@ void Leader::OnSnapshotSent(MemberId to, uint32_t epoch, Zxid, bool ok) {
 
 void Leader::MaybeEstablish() {
   if (phase_ != Phase::kSync) return;
-  if (!local_->voters.IsQuorum(in_epoch_count()) &&
+  if (!HasQuorum(local_->history.IsDurable(current_epoch_token_),
+                 [](const Progress& p) { return p.in_epoch; }) &&
       !local_->options.faults.serve_before_quorum) {
     return;
   }
   phase_ = Phase::kBroadcast;
   local_->RaiseCommit(history_end_);
+  FollowMemberships();
+  MaybeSeal();
   ping_wanted_ = true;  // Followers serve when they hear of it.
   dirty_ = true;
 }
 
 size_t Leader::in_epoch_count() const {
   if (phase_ < Phase::kSync) return 0;
-  size_t count = local_->history.IsDurable(current_epoch_token_) ? 1 : 0;
+  const Memberships& memberships = local_->memberships;
+  size_t count = memberships.Counts(local_->options.self) &&
+                 local_->history.IsDurable(current_epoch_token_);
   for (const auto& [member, p] : members_) {
-    count += p.voter && p.in_epoch;
+    count += p.in_epoch && memberships.Counts(member);
   }
   return count;
+}
+
+bool Leader::UpToDate(const Progress& p) const {
+  return p.in_epoch && p.leaving_ticks < 0 &&
+         p.state == Progress::State::kReplicate && p.sent >= EndFor(p) &&
+         p.silent_ticks <= local_->options.silence_ticks / 2;
+}
+
+std::vector<MemberId> Leader::synced_members() const {
+  if (!serving()) return {};
+  std::vector<MemberId> synced;
+  if (local_->memberships.Contains(local_->options.self)) {
+    synced.push_back(local_->options.self);
+  }
+  for (const auto& [member, p] : members_) {
+    if (UpToDate(p)) synced.push_back(member);
+  }
+  std::sort(synced.begin(), synced.end());
+  return synced;
 }
 
 // ---- Broadcast
 
 std::optional<Zxid> Leader::Propose(std::string txn) {
   const Options& options = local_->options;
+  const Memberships& memberships = local_->memberships;
   if (!serving() || given_up_ || successor_) return std::nullopt;
+  if (memberships.can_change()) {
+    if (txn.empty()) return std::nullopt;
+    auto next = options.membership_of(txn);
+    if (next && CheckReconfig(*next) != ReconfigCheck::kOk) {
+      return std::nullopt;
+    }
+  }
   if (uncommitted_.size() >= options.max_uncommitted_entries ||
       uncommitted_bytes_ >= options.max_uncommitted_bytes) {
     return std::nullopt;
@@ -290,10 +346,21 @@ std::optional<Zxid> Leader::Propose(std::string txn) {
       TransferTo(std::nullopt) == TransferStart::kStarted) {
     return std::nullopt;
   }
-  Zxid zxid = last.epoch() == epoch_ ? last.Next() : Zxid(epoch_, 1);
+  const Zxid zxid = AppendOwn(std::move(txn));
+  FollowMemberships();
+  if (options.faults.seal_before_commit && memberships.pending() &&
+      memberships.newest().version == zxid) {
+    AppendOwn("");
+  }
+  return zxid;
+}
+
+Zxid Leader::AppendOwn(std::string txn) {
+  const Zxid last = local_->history.last();
+  const Zxid zxid = last.epoch() == epoch_ ? last.Next() : Zxid(epoch_, 1);
   uncommitted_bytes_ += txn.size();
   uncommitted_.push_back({zxid, txn.size()});
-  local_->history.Append(MakeEntry(zxid, std::move(txn)));
+  local_->Append(MakeEntry(zxid, std::move(txn)));
   dirty_ = true;
   return zxid;
 }
@@ -307,24 +374,28 @@ void Leader::OnDurable() {
 
 void Leader::MaybeCommit() {
   if (phase_ != Phase::kBroadcast) return;
-  std::vector<Zxid> positions;
-  positions.reserve(members_.size() + 1);
-  bool self = local_->history.IsDurable(current_epoch_token_);
-  positions.push_back(self ? local_->history.durable() : Zxid());
-  for (const auto& [member, p] : members_) {
-    if (p.voter) positions.push_back(p.in_epoch ? p.match : Zxid());
+  // A change of the members that gets committed changes who has to have what is
+  // behind it.
+  for (;;) {
+    const bool self = local_->history.IsDurable(current_epoch_token_);
+    Zxid reached = ReachedByQuorum(
+        self ? local_->history.durable() : Zxid(),
+        [](const Progress& p) { return p.in_epoch ? p.match : Zxid(); });
+    if (local_->options.faults.commit_without_quorum) {
+      reached = local_->history.durable();
+    }
+    if (reached <= local_->commit) return;
+    local_->RaiseCommit(reached);
+    while (!uncommitted_.empty() && uncommitted_.front().zxid <= reached) {
+      uncommitted_bytes_ -= uncommitted_.front().bytes;
+      uncommitted_.pop_front();
+    }
+    dirty_ = true;
+    if (seen_changes_ == local_->memberships.changes()) return;
+    FollowMemberships();
+    MaybeSeal();
+    MaybeLeave();
   }
-  Zxid reached = local_->voters.ReachedByQuorum(std::move(positions));
-  if (local_->options.faults.commit_without_quorum) {
-    reached = local_->history.durable();
-  }
-  if (reached <= local_->commit) return;
-  local_->RaiseCommit(reached);
-  while (!uncommitted_.empty() && uncommitted_.front().zxid <= reached) {
-    uncommitted_bytes_ -= uncommitted_.front().bytes;
-    uncommitted_.pop_front();
-  }
-  dirty_ = true;
 }
 
 bool Leader::ReadBarrier(uint64_t id) {
@@ -339,11 +410,8 @@ bool Leader::ReadBarrier(uint64_t id) {
 
 void Leader::FinishBarriers() {
   if (barriers_.empty()) return;
-  std::vector<uint64_t> rounds{heartbeat_round_};
-  for (const auto& [member, p] : members_) {
-    if (p.voter) rounds.push_back(p.pong);
-  }
-  uint64_t answered = local_->voters.ReachedByQuorum(std::move(rounds));
+  uint64_t answered = ReachedByQuorum(
+      heartbeat_round_, [](const Progress& p) { return p.pong; });
   if (local_->options.faults.barrier_without_round) answered = ~uint64_t{0};
   while (!barriers_.empty() && barriers_.front().round <= answered) {
     finished_barriers_.push_back(
@@ -377,8 +445,10 @@ std::vector<BarrierResult> Leader::FailBarriers() {
 
 // ---- Hand-over
 
-bool Leader::IsFit(const Progress& p) const {
-  return p.voter && p.in_epoch &&
+bool Leader::IsFit(MemberId id, const Progress& p) const {
+  const Memberships& memberships = local_->memberships;
+  return memberships.active().Votes(id) && memberships.newest().Votes(id) &&
+         p.in_epoch &&
          p.silent_ticks <= local_->options.silence_ticks / 2;
 }
 
@@ -387,7 +457,7 @@ TransferStart Leader::TransferTo(std::optional<MemberId> to) {
   if (successor_) return TransferStart::kBusy;
   const Progress* best = nullptr;
   for (const auto& [member, p] : members_) {
-    if (!IsFit(p) || (to && *to != member)) continue;
+    if (!IsFit(member, p) || (to && *to != member)) continue;
     if (best != nullptr && p.match <= best->match) continue;
     best = &p;
     successor_ = member;
@@ -413,10 +483,90 @@ void Leader::MaybeHandOver() {
   m.vote.leader = *successor_;
   local_->outbox.Send(*successor_, m);  // First, so that it is there first.
   for (const auto& [member, p] : members_) {
-    if (member != *successor_ && p.state != Progress::State::kUnknown) {
+    if (member == *successor_ || p.state == Progress::State::kUnknown) continue;
+    if (p.leaving_ticks >= 0) {
+      SendRemoved(member);
+    } else {
       local_->outbox.Send(member, m);
     }
   }
+}
+
+// ---- Membership
+
+void Leader::FollowMemberships() {
+  const Memberships& memberships = local_->memberships;
+  if (seen_changes_ == memberships.changes()) return;
+  seen_changes_ = memberships.changes();
+  dirty_ = true;
+  for (const EnsembleMember& member : memberships.contacts()) {
+    if (member.id == local_->options.self) continue;
+    Progress& p = members_[member.id];
+    p.voter = memberships.Votes(member.id);
+    p.leaving_ticks = -1;
+  }
+  for (auto& [member, p] : members_) {
+    if (memberships.Contains(member) || p.leaving_ticks >= 0) continue;
+    p.voter = false;
+    p.leaving_ticks = 0;
+    ping_wanted_ = true;
+  }
+}
+
+// Proves to whoever reads the log that the change before it is committed.
+void Leader::MaybeSeal() {
+  if (!established() || given_up_ || successor_ ||
+      !local_->memberships.wants_seal() ||
+      local_->history.last().counter() == Zxid::kMaxCounter) {
+    return;
+  }
+  AppendOwn("");
+}
+
+void Leader::MaybeLeave() {
+  const Memberships& memberships = local_->memberships;
+  if (successor_ || !serving() || !memberships.settled() ||
+      memberships.active().Votes(local_->options.self)) {
+    return;
+  }
+  TransferTo(std::nullopt);
+}
+
+// Those who have left hear of it a few times, then no more.
+void Leader::ForgetLeft() {
+  for (auto it = members_.begin(); it != members_.end();) {
+    int& ticks = it->second.leaving_ticks;
+    const bool over = ticks >= 0 && ++ticks > local_->options.silence_ticks;
+    it = over ? members_.erase(it) : std::next(it);
+  }
+}
+
+void Leader::SendRemoved(MemberId to) {
+  Message m;
+  m.kind = MessageKind::kRemoved;
+  m.epoch = epoch_;
+  local_->outbox.Send(to, std::move(m));
+}
+
+ReconfigCheck Leader::CheckReconfig(
+    const std::vector<EnsembleMember>& next) const {
+  if (!serving() || given_up_) return ReconfigCheck::kNotLeading;
+  std::vector<MemberId> ids;
+  for (const EnsembleMember& member : next) {
+    if (member.votes) ids.push_back(member.id);
+  }
+  const VoterSet voters(std::move(ids));
+  if (voters.size() == 0) return ReconfigCheck::kNoVoters;
+  if (successor_ || (!local_->memberships.settled() &&
+                     !local_->options.faults.reconfig_while_pending)) {
+    return ReconfigCheck::kBusy;
+  }
+  size_t ready = voters.Contains(local_->options.self) ? 1 : 0;
+  for (const auto& [member, p] : members_) {
+    ready += voters.Contains(member) && UpToDate(p);
+  }
+  return voters.IsQuorum(ready) ? ReconfigCheck::kOk
+                                : ReconfigCheck::kNoQuorum;
 }
 
 // ---- Sending
@@ -518,6 +668,8 @@ void Leader::SendPings() {
   ++heartbeat_round_;
   for (auto& [member, p] : members_) {
     if (p.state == Progress::State::kUnknown) continue;
+    // First the commit, so that it may know why.
+    if (p.leaving_ticks > 0) SendRemoved(member);
     Message m;
     m.kind = MessageKind::kPing;
     m.epoch = epoch_;
@@ -548,7 +700,7 @@ void Leader::AddTo(Fingerprint* print) const {
              successor_.value_or(MemberId(-1)), handed_over_, transfer_ticks_,
              dirty_, given_up_, phase_ticks_, heartbeat_ticks_);
   for (const auto& [member, p] : members_) {
-    print->Add(member, p.state, p.accepted_epoch.value_or(~0u), p.promised,
+    print->Add(member, p.voter, p.leaving_ticks, p.state, p.accepted_epoch.value_or(~0u), p.promised,
                p.last_logged.value_or(Zxid()), p.last_logged.has_value(),
                p.match, p.received, p.sent, p.probe_ticks, p.stalled_ticks,
                p.in_flight.size(), p.in_epoch, p.owes_new_leader_ack,
@@ -577,9 +729,12 @@ void Leader::Tick() {
     return;
   }
   if (successor_ && (++transfer_ticks_ > options.transfer_ticks ||
-                     !IsFit(members_.at(*successor_)))) {
+                     !IsFit(*successor_, members_.at(*successor_)))) {
     successor_.reset();
+    MaybeSeal();
   }
+  ForgetLeft();
+  MaybeLeave();
   if (++heartbeat_ticks_ >= options.heartbeat_ticks) {
     ping_wanted_ = true;
     dirty_ = true;
@@ -630,12 +785,10 @@ void Leader::TickProgress(Progress& p) {
 }
 
 bool Leader::HearsQuorum() const {
-  size_t heard = 1;
-  for (const auto& [member, p] : members_) {
-    heard += p.voter && p.state != Progress::State::kUnknown &&
-             p.silent_ticks <= local_->options.silence_ticks;
-  }
-  return local_->voters.IsQuorum(heard);
+  return HasQuorum(true, [&](const Progress& p) {
+    return p.state != Progress::State::kUnknown &&
+           p.silent_ticks <= local_->options.silence_ticks;
+  });
 }
 
 }  // namespace sillok::zab

@@ -20,8 +20,11 @@ namespace sillok::zab {
 
 // What the leader knows of one other member.
 struct Progress {
-  // It counts. One that does not is given what is committed, no more.
-  bool voter = true;
+  // It takes part in elections, so it is given all there is. One that does not
+  // is given what is committed, no more.
+  bool voter = false;
+  // Taken out of the ensemble, this many ticks ago; -1 it belongs to it.
+  int leaving_ticks = -1;
 
   enum class State {
     kUnknown,    // no ACKEPOCH yet: nothing may be sent
@@ -95,6 +98,7 @@ class Leader {
   bool ReadBarrier(uint64_t id);
   void OnSnapshotSent(MemberId to, uint32_t epoch, Zxid zxid, bool ok);
   void SayGoodbye();
+  ReconfigCheck CheckReconfig(const std::vector<EnsembleMember>& next) const;
   TransferStart TransferTo(std::optional<MemberId> to);
   bool transferring() const { return successor_.has_value(); }
   // Who has been told to lead: this term is over.
@@ -126,6 +130,7 @@ class Leader {
   }
   bool given_up() const { return given_up_; }
   size_t in_epoch_count() const;
+  std::vector<MemberId> synced_members() const;
 
  private:
   enum class Phase { kGathering, kPromises, kSync, kBroadcast };
@@ -150,6 +155,20 @@ class Leader {
   void MaybeEstablish();
   void MaybeCommit();
   void FinishBarriers();
+  Zxid AppendOwn(std::string txn);
+
+  // The history names other members than those we knew.
+  void FollowMemberships();
+  void MaybeSeal();
+  void MaybeLeave();
+  void ForgetLeft();
+  bool UpToDate(const Progress& p) const;
+  // Of the members that count: whether `has(Progress)` is true of a quorum, and
+  // what a quorum has reached by `at(Progress)`. For ourselves the first word.
+  template <typename Has>
+  bool HasQuorum(bool self, Has has) const;
+  template <typename T, typename At>
+  T ReachedByQuorum(T self, At at) const;
 
   void Replicate(MemberId to, Progress& p);
   void SendProbe(MemberId to, Progress& p);
@@ -158,9 +177,10 @@ class Leader {
   void SendNewLeader(MemberId to, Progress& p);
   void SendSnapshot(MemberId to, Progress& p);
   void SendPings();
+  void SendRemoved(MemberId to);
   void TickProgress(Progress& p);
   bool HearsQuorum() const;
-  bool IsFit(const Progress& p) const;
+  bool IsFit(MemberId id, const Progress& p) const;
   void MaybeHandOver();
   // The end of what `p` may be given now.
   Zxid EndFor(const Progress& p) const;
@@ -175,6 +195,8 @@ class Leader {
   // The history the epoch starts from ends here.
   Zxid history_end_;
   Members members_;
+  // Of Memberships::changes(): members_ is as it was then.
+  uint64_t seen_changes_ = 0;
 
   // Sizes of entries proposed and not committed, for the limits.
   struct Proposed {

@@ -2,8 +2,11 @@
 #ifndef SILLOK_COORDINATOR_ZAB_LOCAL_H_
 #define SILLOK_COORDINATOR_ZAB_LOCAL_H_
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,9 +14,9 @@
 #include "base/ids.h"
 #include "coordinator/zab/fingerprint.h"
 #include "coordinator/zab/history.h"
+#include "coordinator/zab/memberships.h"
 #include "coordinator/zab/message.h"
 #include "coordinator/zab/options.h"
-#include "coordinator/zab/quorum.h"
 
 namespace sillok::zab {
 
@@ -79,25 +82,27 @@ struct Local {
   Local(Options options_in, HardState hard_state, Zxid applied,
         const LogView* view)
       : options(std::move(options_in)),
-        voters(options.voters),
-        observers(options.observers),
+        memberships(options, applied),
         history(hard_state, applied, view, options),
         outbox(options.self, &history),
         commit(applied),
         delivered(applied),
-        random_state(options.seed) {}
+        random_state(options.seed) {
+    ReadMemberships();
+  }
 
   // A copy on another log.
   Local(const Local& other, const LogView* view)
       : options(other.options),
-        voters(other.voters),
-        observers(other.observers),
+        memberships(other.memberships),
+        newer_membership(other.newer_membership),
         history(other.history),
         outbox(other.outbox),
         commit(other.commit),
         delivered(other.delivered),
         epoch_heard(other.epoch_heard),
         random_state(other.random_state),
+        removed(other.removed),
         fatal(other.fatal) {
     history.Rebind(view);
     outbox.Rebind(&history);
@@ -108,12 +113,72 @@ struct Local {
   void AddTo(Fingerprint* print) const {
     history.AddTo(print);
     outbox.AddTo(print);
-    print->Add(commit, delivered, epoch_heard, random_state, fatal.size());
+    memberships.AddTo(print);
+    print->Add(commit, delivered, epoch_heard, random_state, removed,
+               fatal.size());
   }
 
-  void RaiseCommit(Zxid zxid) {
-    if (zxid > commit) commit = zxid;
+  // ---- The history, and the memberships with it
+
+  void Append(Entry entry) {
+    memberships.OnAppended(entry);
+    history.Append(std::move(entry));
   }
+  void TruncateAfter(Zxid zxid) {
+    history.TruncateAfter(zxid);
+    memberships.OnTruncated(zxid);
+  }
+  void InstallSnapshot(Zxid zxid, Membership membership) {
+    history.InstallSnapshot(zxid);
+    memberships.OnInstalled(zxid, std::move(membership));
+    commit = delivered = zxid;
+  }
+  void RaiseCommit(Zxid zxid) {
+    if (zxid <= commit) return;
+    commit = zxid;
+    memberships.OnCommitted(zxid);
+  }
+
+  // ---- The members
+
+  // Not one of those who elect and lead, as far as this member knows.
+  bool observing() const { return !memberships.Votes(options.self); }
+  bool IsMember(MemberId id) const {
+    return memberships.Contains(id) ||
+           (newer_membership != nullptr && newer_membership->Find(id));
+  }
+  // Whom to ask who leads, this member left out.
+  std::vector<MemberId> Others() const {
+    std::vector<MemberId> others;
+    for (const EnsembleMember& member : Contacts()) {
+      if (member.id != options.self) others.push_back(member.id);
+    }
+    return others;
+  }
+  // By id.
+  std::vector<EnsembleMember> Contacts() const {
+    std::vector<EnsembleMember> contacts = memberships.contacts();
+    if (newer_membership == nullptr) return contacts;
+    for (const EnsembleMember& member : newer_membership->members) {
+      if (!memberships.Contains(member.id)) contacts.push_back(member);
+    }
+    std::sort(contacts.begin(), contacts.end(),
+              [](const EnsembleMember& a, const EnsembleMember& b) {
+                return a.id < b.id;
+              });
+    return contacts;
+  }
+  // Somebody knows of a membership. True if that is news.
+  bool HearOf(const std::shared_ptr<const Membership>& other) {
+    if (!memberships.can_change() || other == nullptr ||
+        other->version <= memberships.newest().version ||
+        (newer_membership && other->version <= newer_membership->version)) {
+      return false;
+    }
+    newer_membership = other;
+    return true;
+  }
+
   // 0 to bound, from the injected seed (splitmix64).
   uint64_t Random(uint64_t bound) {
     uint64_t z = (random_state += 0x9e3779b97f4a7c15);
@@ -123,13 +188,10 @@ struct Local {
   }
 
   const Options options;
-  bool observing() const { return !voters.Contains(options.self); }
-  bool IsMember(MemberId id) const {
-    return voters.Contains(id) || observers.Contains(id);
-  }
-
-  const VoterSet voters;
-  const MemberSet observers;
+  Memberships memberships;
+  // Heard of from others: whom they name this member may talk to, so that it is
+  // found and finds a leader. Nobody's word counts for it.
+  std::shared_ptr<const Membership> newer_membership;
   History history;
   Outbox outbox;
   // Known to be committed; never truncated, never lowered.
@@ -139,8 +201,26 @@ struct Local {
   // The highest epoch that anybody has told us it has promised.
   uint32_t epoch_heard = 0;
   uint64_t random_state;
+  // See Output::removed.
+  bool removed = false;
   // See Output::fatal.
   std::string fatal;
+
+ private:
+  // What lies behind the applied zxid may name memberships, too.
+  void ReadMemberships() {
+    if (!memberships.can_change() || options.faults.forget_at_start ||
+        !history.violation().empty()) {
+      return;
+    }
+    constexpr size_t kChunkBytes = size_t{1} << 20;
+    for (Zxid after = commit;;) {
+      std::vector<Entry> entries = history.Read(after, kChunkBytes);
+      if (entries.empty()) return;
+      for (const Entry& entry : entries) memberships.OnAppended(entry);
+      after = entries.back().zxid;
+    }
+  }
 };
 
 }  // namespace sillok::zab

@@ -27,6 +27,7 @@ const char* ToString(MessageKind kind) {
     case MessageKind::kPong: return "PONG";
     case MessageKind::kGoodbye: return "GOODBYE";
     case MessageKind::kHandOver: return "HANDOVER";
+    case MessageKind::kRemoved: return "REMOVED";
   }
   return "?";
 }
@@ -50,6 +51,7 @@ void PrintBody(const Message& m, std::ostream& out) {
       out << " round " << m.round << ' ' << ToString(m.role) << ", vote "
           << m.vote.leader << " at epoch " << m.vote.epoch << " zxid "
           << m.vote.last;
+      if (m.membership) out << ", members as of " << m.membership->version;
       return;
     case MessageKind::kFollowerInfo:
       out << " accepted epoch " << m.accepted_epoch;
@@ -87,6 +89,7 @@ void PrintBody(const Message& m, std::ostream& out) {
     case MessageKind::kNewEpoch:
     case MessageKind::kAckNewLeader:
     case MessageKind::kGoodbye:
+    case MessageKind::kRemoved:
       return;
   }
 }

@@ -4,11 +4,13 @@
 
 #include <compare>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/ids.h"
 #include "coordinator/zab/entry.h"
+#include "coordinator/zab/membership.h"
 
 namespace sillok::zab {
 
@@ -44,6 +46,8 @@ enum class MessageKind : uint8_t {
   // A leader that has all its proposals committed: vote.leader leads from now
   // on; whoever that is begins at once, the others greet it.
   kHandOver,
+  // A leader to a member that has been taken out of the ensemble.
+  kRemoved,
 };
 
 const char* ToString(Role role);
@@ -63,6 +67,9 @@ struct Message {
   Role role = Role::kLooking;
   uint64_t round = 0;
   Vote vote;
+  // kNotification, to a member that seems not to know it: the membership in
+  // force, so that it finds the others. It counts by its own history alone.
+  std::shared_ptr<const Membership> membership;
 
   // kFollowerInfo, kAckEpoch.
   uint32_t accepted_epoch = 0;

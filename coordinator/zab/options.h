@@ -5,9 +5,13 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "base/ids.h"
+#include "coordinator/zab/membership.h"
 
 namespace sillok::zab {
 
@@ -38,10 +42,38 @@ struct ZabFaults {
   bool promise_twice = false;
   // The leader serves before a quorum holds its history.
   bool serve_before_quorum = false;
+
+  // Of a change of the membership:
+  // While it is pending only the new, or only the old voters count.
+  bool only_new_quorum = false;
+  bool only_old_quorum = false;
+  // Its truncation leaves it in force.
+  bool keep_pending = false;
+  // A member that starts does not look for one behind what it has applied.
+  bool forget_at_start = false;
+  // A snapshot is installed without its membership.
+  bool snapshot_without_membership = false;
+  // The leader proposes one while another is pending.
+  bool reconfig_while_pending = false;
+  // A leader that is no voter counts its own disk.
+  bool removed_leader_counts = false;
+  // The entry that says that it is committed comes before it is.
+  bool seal_before_commit = false;
 };
+
+// The members that the transaction puts in force; nothing for any other. Called
+// for every entry, so it should tell at a glance.
+using MembershipOf =
+    std::function<std::optional<std::vector<EnsembleMember>>(
+        std::string_view txn)>;
 
 struct Options {
   MemberId self{0};
+  // Null: the membership never changes.
+  MembershipOf membership_of;
+  // As of the applied zxid the member starts with. If it names anybody it
+  // stands for the two lists below.
+  Membership membership;
   // All voting members; 1, 3 or 5 as a rule. The same list on every member.
   std::vector<MemberId> voters;
   // Members that only listen: they are given what is committed, and count for
@@ -84,6 +116,7 @@ struct Options {
   size_t cache_bytes = 16 * 1024 * 1024;
 
   bool observes() const {
+    if (!membership.members.empty()) return !membership.Votes(self);
     return std::find(voters.begin(), voters.end(), self) == voters.end();
   }
 

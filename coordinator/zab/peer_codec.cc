@@ -26,6 +26,14 @@ void NotificationToProto(const Message& m, v1::PeerNotification* out) {
   out->set_vote_leader(m.vote.leader.value());
   out->set_vote_epoch(m.vote.epoch);
   out->set_vote_zxid(m.vote.last.value());
+  if (m.membership == nullptr) return;
+  out->set_members_zxid(m.membership->version.value());
+  for (const EnsembleMember& member : m.membership->members) {
+    v1::PeerMember* row = out->add_members();
+    row->set_id(member.id.value());
+    row->set_observer(!member.votes);
+    row->set_peer_address(member.where);
+  }
 }
 
 void AppendToProto(const Message& m, v1::PeerAppend* out) {
@@ -51,6 +59,14 @@ bool NotificationFromProto(const v1::PeerNotification& in, Message* m) {
   m->round = in.round();
   m->vote = Vote{in.vote_epoch(), Zxid(in.vote_zxid()),
                  MemberId(in.vote_leader())};
+  if (in.members().empty()) return true;
+  auto membership = std::make_shared<Membership>();
+  membership->version = Zxid(in.members_zxid());
+  for (const v1::PeerMember& row : in.members()) {
+    membership->members.push_back(
+        {MemberId(row.id()), !row.observer(), row.peer_address()});
+  }
+  m->membership = std::move(membership);
   return true;
 }
 
@@ -118,6 +134,9 @@ bool SmallBodyFromProto(const Wire& wire, Message* m) {
       m->kind = MessageKind::kHandOver;
       m->vote.leader = MemberId(wire.hand_over().leader());
       return true;
+    case Wire::kRemoved:
+      m->kind = MessageKind::kRemoved;
+      return true;
     default:
       return false;
   }
@@ -178,6 +197,9 @@ Wire ToProto(const Message& m) {
       break;
     case MessageKind::kHandOver:
       wire.mutable_hand_over()->set_leader(m.vote.leader.value());
+      break;
+    case MessageKind::kRemoved:
+      wire.mutable_removed();
       break;
   }
   return wire;

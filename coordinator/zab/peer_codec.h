@@ -8,7 +8,6 @@
 
 namespace sillok::zab {
 
-// Everything but PeerMessage::sequence, which belongs to the call.
 v1::PeerMessage ToProto(const Message& message);
 
 // InvalidArgument if the body is none of ZAB's (hello, snapshot chunk, forward:

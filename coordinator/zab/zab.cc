@@ -18,7 +18,8 @@ class Zab::Impl {
   Impl(Options options, HardState hard_state, Zxid applied,
        const LogView* log)
       : local_(std::move(options), hard_state, applied, log),
-        election_(&local_) {
+        election_(&local_),
+        told_membership_(local_.memberships.active().version) {
     if (!Halted()) Look();
   }
   Impl(const Impl& other, const LogView* log);
@@ -30,7 +31,9 @@ class Zab::Impl {
   bool ReadBarrier(uint64_t id);
   TransferStart TransferTo(std::optional<MemberId> to);
   bool transferring() const { return leader_ && leader_->transferring(); }
-  void OnSnapshotReceived(MemberId from, uint32_t epoch, Zxid zxid);
+  ReconfigCheck CheckReconfig(const std::vector<EnsembleMember>& next) const;
+  void OnSnapshotReceived(MemberId from, uint32_t epoch, Zxid zxid,
+                          Membership membership);
   void OnSnapshotSent(MemberId to, uint32_t epoch, Zxid zxid, bool ok);
   void OnPeerLost(MemberId member);
   void Resign();
@@ -43,6 +46,9 @@ class Zab::Impl {
   const Election& election() const { return election_; }
   size_t synced_voters() const {
     return leader_ ? leader_->in_epoch_count() : 0;
+  }
+  std::vector<MemberId> synced_members() const {
+    return leader_ ? leader_->synced_members() : std::vector<MemberId>();
   }
 
  private:
@@ -59,6 +65,7 @@ class Zab::Impl {
   void Settle();
   uint32_t established_epoch() const;
   void TakeCommitted(Output* out);
+  void TellMembership(Output* out);
   void AcceptStale(const Message& m);
 
   Local local_;
@@ -66,6 +73,11 @@ class Zab::Impl {
   std::unique_ptr<Follower> follower_;
   std::unique_ptr<Leader> leader_;
   RoleState told_role_;
+  Zxid told_membership_;
+  std::vector<EnsembleMember> told_contacts_;
+  // Of Memberships::changes(), and of what has been heard from others.
+  uint64_t told_changes_ = 0;
+  bool heard_membership_ = false;
   bool fatal_told_ = false;
   bool retired_ = false;
   bool discard_snapshot_ = false;
@@ -114,8 +126,14 @@ void Zab::Impl::Step(Message m) {
     case MessageKind::kHandOver:
       if (follower_ && m.from == follower_->leader() &&
           m.epoch == follower_->epoch() && follower_->in_broadcast() &&
-          m.vote.leader != m.from && local_.voters.Contains(m.vote.leader)) {
+          m.vote.leader != m.from && local_.IsMember(m.vote.leader)) {
         Succeed(m.vote.leader);
+      }
+      break;
+    case MessageKind::kRemoved:
+      if (follower_ && m.from == follower_->leader() &&
+          m.epoch == follower_->epoch()) {
+        local_.removed = true;
       }
       break;
   }
@@ -123,7 +141,10 @@ void Zab::Impl::Step(Message m) {
 }
 
 void Zab::Impl::OnNotification(const Message& m) {
-  const bool from_voter = local_.voters.Contains(m.from);
+  heard_membership_ |= local_.HearOf(m.membership);
+  // Who leads may have got its vote by a change that we do not know yet.
+  const bool from_voter = local_.memberships.Votes(m.from) ||
+                          m.role == Role::kLeading;
   if (!follower_ && !leader_) {
     if (from_voter) Enter(election_.Step(m));
     return;
@@ -137,7 +158,7 @@ void Zab::Impl::OnNotification(const Message& m) {
     }
   }
   if (m.role == Role::kLooking) {
-    election_.Notify(m.from, role().role, established_epoch());
+    election_.Answer(m, role().role, established_epoch());
   } else if (from_voter &&
              m.epoch > local_.history.hard_state().accepted_epoch) {
     // Somebody leads with a quorum in a later epoch: ours is over.
@@ -160,7 +181,7 @@ void Zab::Impl::Enter(std::optional<MemberId> elected) {
   }
   leader_ = std::make_unique<Leader>(&local_);
   for (const MemberSet* members :
-       {static_cast<const MemberSet*>(&local_.voters), &local_.observers}) {
+       {&local_.memberships.voters(), &local_.memberships.observers()}) {
     for (MemberId member : members->members()) {
       if (member != local_.options.self) {
         election_.Notify(member, Role::kLeading, 0);
@@ -179,13 +200,17 @@ void Zab::Impl::Succeed(MemberId leader) {
 void Zab::Impl::Look() {
   EndRole();
   election_.Begin();
-  if (local_.voters.size() == 1) Enter(election_.Tick());
+  if (local_.memberships.voters().size() == 1) Enter(election_.Tick());
 }
 
 // Everything of the old role goes: its held messages, its barriers, what it knew
 // of others. What it has asked to be persisted stays asked for.
 void Zab::Impl::EndRole() {
   local_.outbox.DropHeld();
+  if (leader_ && local_.memberships.settled() &&
+      !local_.memberships.Contains(local_.options.self)) {
+    local_.removed = true;
+  }
   if (leader_) {
     for (const BarrierResult& failed : leader_->FailBarriers()) {
       failed_barriers_.push_back(failed);
@@ -240,9 +265,17 @@ TransferStart Zab::Impl::TransferTo(std::optional<MemberId> to) {
   return leader_->TransferTo(to);
 }
 
-void Zab::Impl::OnSnapshotReceived(MemberId from, uint32_t epoch, Zxid zxid) {
-  bool wanted = follower_ && !Halted() && from == follower_->leader() &&
-                follower_->OnSnapshotReceived(epoch, zxid);
+ReconfigCheck Zab::Impl::CheckReconfig(
+    const std::vector<EnsembleMember>& next) const {
+  if (!leader_ || Halted()) return ReconfigCheck::kNotLeading;
+  return leader_->CheckReconfig(next);
+}
+
+void Zab::Impl::OnSnapshotReceived(MemberId from, uint32_t epoch, Zxid zxid,
+                                   Membership membership) {
+  bool wanted =
+      follower_ && !Halted() && from == follower_->leader() &&
+      follower_->OnSnapshotReceived(epoch, zxid, std::move(membership));
   discard_snapshot_ = discard_snapshot_ || !wanted;
 }
 
@@ -276,6 +309,8 @@ bool Zab::Impl::HasOutput() const {
   }
   return local_.history.HasPersists() || local_.outbox.HasReady() ||
          local_.delivered < local_.commit || discard_snapshot_ ||
+         told_changes_ != local_.memberships.changes() || heard_membership_ ||
+         (local_.removed && !retired_) ||
          !failed_barriers_.empty() || role() != told_role_ ||
          (leader_ && (leader_->WantsFlush() || leader_->HasResults()));
 }
@@ -308,7 +343,35 @@ Output Zab::Impl::TakeOutput() {
     told_role_ = now;
     out.role = now;
   }
+  TellMembership(&out);
   return out;
+}
+
+void Zab::Impl::TellMembership(Output* out) {
+  const Memberships& memberships = local_.memberships;
+  if (told_changes_ != memberships.changes() || heard_membership_) {
+    told_changes_ = memberships.changes();
+    heard_membership_ = false;
+    if (local_.newer_membership &&
+        local_.newer_membership->version <= memberships.newest().version) {
+      local_.newer_membership.reset();
+    }
+    std::vector<EnsembleMember> contacts = local_.Contacts();
+    if (contacts != told_contacts_) {
+      told_contacts_ = contacts;
+      out->contacts = std::move(contacts);
+    }
+    if (memberships.active().version != told_membership_) {
+      told_membership_ = memberships.active().version;
+      out->membership = memberships.active();
+    }
+  }
+  if (local_.removed && !retired_) {
+    out->removed = true;
+    leader_.reset();
+    follower_.reset();
+    retired_ = true;
+  }
 }
 
 void Zab::Impl::TakeCommitted(Output* out) {
@@ -360,7 +423,7 @@ void Zab::Impl::AcceptStale(const Message& m) {
       m.zxid != history.last()) {
     return;
   }
-  for (const Entry& entry : m.entries) history.Append(entry);
+  for (const Entry& entry : m.entries) local_.Append(entry);
   Message ack;
   ack.kind = MessageKind::kAck;
   ack.epoch = m.epoch;
@@ -372,6 +435,10 @@ Zab::Impl::Impl(const Impl& other, const LogView* log)
     : local_(other.local_, log),
       election_(other.election_),
       told_role_(other.told_role_),
+      told_membership_(other.told_membership_),
+      told_contacts_(other.told_contacts_),
+      told_changes_(other.told_changes_),
+      heard_membership_(other.heard_membership_),
       fatal_told_(other.fatal_told_),
       retired_(other.retired_),
       discard_snapshot_(other.discard_snapshot_),
@@ -410,8 +477,13 @@ TransferStart Zab::TransferTo(std::optional<MemberId> to) {
   return impl_->TransferTo(to);
 }
 bool Zab::transferring() const { return impl_->transferring(); }
-void Zab::OnSnapshotReceived(MemberId from, uint32_t epoch, Zxid zxid) {
-  impl_->OnSnapshotReceived(from, epoch, zxid);
+ReconfigCheck Zab::CheckReconfig(
+    const std::vector<EnsembleMember>& next) const {
+  return impl_->CheckReconfig(next);
+}
+void Zab::OnSnapshotReceived(MemberId from, uint32_t epoch, Zxid zxid,
+                             Membership membership) {
+  impl_->OnSnapshotReceived(from, epoch, zxid, std::move(membership));
 }
 void Zab::OnSnapshotSent(MemberId to, uint32_t epoch, Zxid zxid, bool ok) {
   impl_->OnSnapshotSent(to, epoch, zxid, ok);
@@ -431,6 +503,17 @@ Zxid Zab::last_logged() const { return impl_->local().history.last(); }
 Zxid Zab::durable() const { return impl_->local().history.durable(); }
 Zxid Zab::committed() const { return impl_->local().commit; }
 size_t Zab::synced_voters() const { return impl_->synced_voters(); }
+std::vector<MemberId> Zab::synced_members() const {
+  return impl_->synced_members();
+}
+Membership Zab::membership() const {
+  return impl_->local().memberships.active();
+}
+std::optional<Membership> Zab::pending_membership() const {
+  const Memberships& memberships = impl_->local().memberships;
+  if (!memberships.pending()) return std::nullopt;
+  return memberships.newest();
+}
 uint64_t Zab::elections() const { return impl_->election().rounds_begun(); }
 
 }  // namespace sillok::zab

@@ -12,6 +12,7 @@
 #include "base/ids.h"
 #include "coordinator/zab/entry.h"
 #include "coordinator/zab/log_view.h"
+#include "coordinator/zab/membership.h"
 #include "coordinator/zab/message.h"
 #include "coordinator/zab/options.h"
 #include "coordinator/zab/persist.h"
@@ -39,6 +40,15 @@ enum class TransferStart : uint8_t {
   kNotLeading,  // this member does not serve as leader
   kUnfit,       // not another voter that follows, or nobody is
   kBusy,        // a hand-over is under way
+};
+
+// Whether the members could be changed to some others now.
+enum class ReconfigCheck : uint8_t {
+  kOk,
+  kNotLeading,  // this member does not serve as leader
+  kBusy,        // another change or a hand-over is under way
+  kNoQuorum,    // no majority of the new voters follows and is up to date
+  kNoVoters,    // nobody would vote
 };
 
 struct RoleState {
@@ -73,6 +83,15 @@ struct Output {
   bool discard_snapshot = false;
   // Set when it has changed.
   std::optional<RoleState> role;
+  // The membership in force, when it has changed. Not in the first Output.
+  std::optional<Membership> membership;
+  // Whom this member may have to talk to: those of the membership in force and
+  // of one that is to follow or has just been left, itself included. In the
+  // first Output and when it has changed.
+  std::optional<std::vector<EnsembleMember>> contacts;
+  // The ensemble goes on without this member: the process should say so and
+  // end. Comes once; the core does nothing more.
+  bool removed = false;
   // Not empty: histories contradict each other or this member's own storage.
   // The process must log this and stop; the core does nothing more.
   std::string fatal;
@@ -112,6 +131,16 @@ struct Output {
 // staging anything else. A SnapshotSend for a member replaces one to it that is
 // still under way.
 //
+// Membership. A transaction for which Options::membership_of gives members is a
+// change of the ensemble: it is proposed like any other, and while it is not
+// known to be committed everything needs a quorum of the old voters and one of
+// the new. When it is committed the leader adds an entry with an empty txn, which
+// comes out in `committed` as any entry and means nothing to the state machine:
+// it tells whoever reads the log that the change before it is committed, so that
+// members that have left are not needed any more once it is committed as well.
+// A leader that has no vote any more hands over as soon as it can. How this is
+// safe: docs/decisions/0005-reconfiguration.md.
+//
 // Trimming. The shell may trim the log to any zxid at or below the applied one
 // whenever it likes; followers that need older entries get a snapshot.
 class Zab {
@@ -133,9 +162,10 @@ class Zab {
   void Step(Message message);
   void Tick();
 
-  // Leader only: appends `txn` to the history and gives its zxid. Nothing if
-  // this member does not serve as leader or too much is in flight; then nothing
-  // has happened. A zxid given is no promise: the entry is committed when it
+  // Leader only: appends `txn` (not empty) to the history and gives its zxid.
+  // Nothing if this member does not serve as leader, too much is in flight, or
+  // it changes the membership and CheckReconfig is not kOk; then nothing has
+  // happened. A zxid given is no promise: the entry is committed when it
   // comes out in `committed`; if the role changes before, its fate is open.
   std::optional<Zxid> Propose(std::string txn);
 
@@ -155,8 +185,14 @@ class Zab {
   // happened and Propose takes again: see transferring().
   TransferStart TransferTo(std::optional<MemberId> to);
 
-  // The whole snapshot `from` sent in `epoch`, at `zxid`, is staged.
-  void OnSnapshotReceived(MemberId from, uint32_t epoch, Zxid zxid);
+  // Whether Propose would now take a change to these members.
+  ReconfigCheck CheckReconfig(const std::vector<EnsembleMember>& next) const;
+
+  // The whole snapshot `from` sent in `epoch`, at `zxid`, is staged, with the
+  // membership as of that zxid. (Without members: that at the start, for those
+  // whose membership never changes.)
+  void OnSnapshotReceived(MemberId from, uint32_t epoch, Zxid zxid,
+                          Membership membership = {});
   // A SnapshotSend has been streamed, at `zxid`, or has failed. If it never was
   // asked for or is outdated the call does nothing.
   void OnSnapshotSent(MemberId to, uint32_t epoch, Zxid zxid, bool ok);
@@ -188,6 +224,13 @@ class Zab {
   bool transferring() const;
   // A leader: voters (itself included) that have its full history. Else 0.
   size_t synced_voters() const;
+  // A leader: the members, itself included, that follow and have been sent all
+  // there is for them, voters or not. Else none.
+  std::vector<MemberId> synced_members() const;
+  // In force, as far as this member knows.
+  Membership membership() const;
+  // In this member's history, not known to be committed.
+  std::optional<Membership> pending_membership() const;
   // Rounds of election this incarnation has begun.
   uint64_t elections() const;
 
