@@ -51,7 +51,7 @@ class Worker {
     }
     tick_.emplace(loop_->io());
     loop_->Post([this] {
-      loop_->set_after_turn([this] { CountTraffic(); });
+      loop_->SetAfterTurn(this, [this] { CountTraffic(); });
     });
     if (owns_loop_) loop_->Start();
   }
@@ -87,7 +87,7 @@ class Worker {
     // The loop goes on; nothing on it may know this any more.
     std::promise<void> gone;
     loop_->Post([&] {
-      loop_->set_after_turn(nullptr);
+      loop_->SetAfterTurn(this, nullptr);
       tick_.reset();
       gone.set_value();
     });

@@ -42,8 +42,8 @@ struct FrameServerOptions {
   std::string name = "net";  // of threads, in log lines and metric labels
   std::vector<ListenAddress> listeners;
   int loop_threads = 2;
-  // Instead of threads of its own: this loop, on which no other server is. It
-  // must run until Stop has returned.
+  // Instead of threads of its own: this loop, which must run until Stop has
+  // returned.
   std::shared_ptr<Loop> loop;
   // For sockets' TCP_CONGESTION (rpc::TcpCongestion()); "" leaves the system's.
   std::string tcp_congestion;

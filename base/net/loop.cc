@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <utility>
@@ -13,7 +14,7 @@
 namespace sillok::net {
 namespace {
 
-thread_local const Loop* running_here = nullptr;
+thread_local Loop* running_here = nullptr;
 
 // Not an item but a mark: the loop has ended.
 class ClosedMark final : public LoopItem {
@@ -26,6 +27,9 @@ ClosedMark closed_mark;
 // Settling may touch others (an answer for another connection), who are settled
 // in the same turn; after so many rounds other sockets get their chance.
 constexpr int kRoundsPerTurn = 2;
+
+// Enough for the replicas and a consumer of one partition.
+constexpr int kActsForOthersPerTurn = 4;
 
 }  // namespace
 
@@ -130,6 +134,11 @@ bool Loop::MayActHere() const {
          inbox_.load(std::memory_order_acquire) == nullptr;
 }
 
+bool Loop::MayActForOthers() {
+  Loop* const loop = running_here;
+  return loop == nullptr || loop->acted_for_others_++ < kActsForOthersPerTurn;
+}
+
 void Loop::TakeInbox() {
   // A failed load spares an exchange, which would take the cache line.
   if (inbox_.load(std::memory_order_relaxed) == nullptr) return;
@@ -151,6 +160,14 @@ void Loop::Touch(std::shared_ptr<Settled> who) {
   touched_.push_back(std::move(who));
 }
 
+void Loop::SetAfterTurn(const void* owner, std::function<void()> call) {
+  after_turn_.erase(
+      std::remove_if(after_turn_.begin(), after_turn_.end(),
+                     [owner](const auto& one) { return one.first == owner; }),
+      after_turn_.end());
+  if (call != nullptr) after_turn_.emplace_back(owner, std::move(call));
+}
+
 void Loop::SettleTouched() {
   if (before_settling_) before_settling_();
   for (int round = 0; round < kRoundsPerTurn && !touched_.empty(); ++round) {
@@ -166,6 +183,7 @@ void Loop::BeginTurn() {
   CHECK(taken_ == nullptr) << "a turn inside a task";
   if (!in_turn_) {
     in_turn_ = true;
+    acted_for_others_ = 0;
     now_ms_ = Clock::Real().MonotonicMs();
   } else {
     CHECK(callbacks_per_turn_ > 1) << "a turn inside a turn";
@@ -175,7 +193,7 @@ void Loop::BeginTurn() {
 
 void Loop::EndTurn() {
   SettleTouched();
-  if (after_turn_) after_turn_();
+  for (const auto& [owner, call] : after_turn_) call();
   in_turn_ = false;
 }
 

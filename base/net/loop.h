@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "asio/executor_work_guard.hpp"
@@ -77,6 +78,10 @@ class Loop {
   // True on the loop thread when nothing handed over earlier is still to run: a
   // call may then act at once and keep its place in the order.
   bool MayActHere() const;
+  // On a loop thread: whether a callback may do a little for another loop in this
+  // turn, instead of waking it. Only so often in a turn, so that the loop's own
+  // connections do not wait. True on threads that are no loops.
+  static bool MayActForOthers();
 
   // --- Loop thread only.
   class Turn {
@@ -102,10 +107,9 @@ class Loop {
   void set_before_settling(std::function<void()> call) {
     before_settling_ = std::move(call);
   }
-  // Runs at the end of each turn, after the settling.
-  void set_after_turn(std::function<void()> call) {
-    after_turn_ = std::move(call);
-  }
+  // Runs at the end of each turn, after the settling, until it is taken back
+  // (null). One call for each `owner`.
+  void SetAfterTurn(const void* owner, std::function<void()> call);
 
   int64_t wakeups() const { return wakeups_.load(std::memory_order_relaxed); }
 
@@ -136,10 +140,11 @@ class Loop {
 
   bool in_turn_ = false;
   int64_t now_ms_ = 0;
+  int acted_for_others_ = 0;  // in this turn
   std::vector<std::shared_ptr<Settled>> touched_;
   std::vector<std::shared_ptr<Settled>> settling_;
   std::function<void()> before_settling_;
-  std::function<void()> after_turn_;
+  std::vector<std::pair<const void*, std::function<void()>>> after_turn_;
   std::unique_ptr<char[]> scratch_;
 };
 
