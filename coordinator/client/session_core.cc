@@ -10,6 +10,10 @@ using v1::CoordRequest;
 using v1::CoordResponse;
 using v1::SessionRequest;
 
+// A member that has more calls of a stream to answer may not read on, and so
+// does not see a ping.
+constexpr size_t kMostSentForProbe = 500;
+
 }  // namespace
 
 std::string_view StateName(SessionCore::State state) {
@@ -32,7 +36,8 @@ SessionCore::SessionCore(const Options& options)
     : options_(options),
       chroot_(options.chroot),
       random_state_(options.seed),
-      timeout_ms_(options.session_timeout_ms) {
+      timeout_ms_(options.session_timeout_ms),
+      ran_out_(options.servers) {
   for (size_t i = 0; i < options_.servers; ++i) server_order_.push_back(i);
   for (const v1::AuthRequest& auth : options_.auth) {
     identities_.push_back({auth, 0, 0});
@@ -154,13 +159,14 @@ void SessionCore::ShuffleServers() {
 
 void SessionCore::TryNextServer(int64_t now_ms) {
   retry_at_ms_ = -1;
-  size_t server = server_order_[next_server_];
+  server_ = server_order_[next_server_];
   next_server_ = (next_server_ + 1) % server_order_.size();
   stream_ = ++last_stream_;
   attached_ = false;
   opened_ms_ = last_heard_ms_ = now_ms;
+  probed_ms_ = -1;
   pings_sent_ms_.clear();
-  output_.push_back(OpenStream{stream_, server});
+  output_.push_back(OpenStream{stream_, server_});
   SessionRequest message;
   v1::ConnectRequest* connect = message.mutable_connect();
   connect->set_session_id(session_id_);
@@ -213,22 +219,55 @@ void SessionCore::OnTime(int64_t now_ms) {
   }
   if (stream_ == 0) return;
   if (!attached_) {
-    // A new server gets its share of the session's time to answer.
-    int64_t limit = std::max<int64_t>(
-        timeout_ms_ * 2 / 3 / static_cast<int64_t>(server_order_.size()), 1);
-    if (now_ms - opened_ms_ >= limit) LoseStream(now_ms);
+    if (now_ms - opened_ms_ < attempt_ms()) return;
+    ++ran_out_[server_];
+    LoseStream(now_ms);
     return;
   }
   if (now_ms - last_heard_ms_ >= timeout_ms_ * 2 / 3) {
     LoseStream(now_ms);
     return;
   }
-  if (now_ms - last_sent_ms_ >= ping_interval_ms()) {
-    SessionRequest ping;
-    ping.mutable_ping();
-    SendMessage(std::move(ping), now_ms);
-    pings_sent_ms_.push_back(now_ms);
+  if (!Probe(now_ms)) return;
+  if (now_ms - last_sent_ms_ >= ping_interval_ms()) Ping(now_ms);
+}
+
+void SessionCore::Ping(int64_t now_ms) {
+  SessionRequest ping;
+  ping.mutable_ping();
+  SendMessage(std::move(ping), now_ms);
+  pings_sent_ms_.push_back(now_ms);
+}
+
+bool SessionCore::Probe(int64_t now_ms) {
+  if (now_ms < probe_due_ms()) return true;
+  // Much later than it was due it is this process that stood still: what the
+  // server has said may not have been read yet.
+  if (probed_ms_ >= 0 && now_ms < probe_due_ms() + options_.silence_ms) {
+    LoseStream(now_ms);
+    return false;
   }
+  Ping(now_ms);
+  probed_ms_ = now_ms;
+  return true;
+}
+
+int64_t SessionCore::probe_due_ms() const {
+  if (options_.servers < 2 || sent_.empty() ||
+      sent_.size() > kMostSentForProbe) {
+    return INT64_MAX;
+  }
+  if (probed_ms_ >= 0) return probed_ms_ + options_.silence_ms;
+  return std::max(last_heard_ms_, sent_.front().second.issued_ms) +
+         options_.probe_after_ms;
+}
+
+int64_t SessionCore::attempt_ms() const {
+  const int64_t share = std::max<int64_t>(
+      timeout_ms_ * 2 / 3 / static_cast<int64_t>(options_.servers), 1);
+  if (options_.servers < 2) return share;
+  return std::min(share, options_.first_attempt_ms
+                             << std::min(ran_out_[server_], 10));
 }
 
 // Three pings in the time after which the ensemble may give the session up.
@@ -245,13 +284,11 @@ int64_t SessionCore::next_time_ms() const {
   if (retry_at_ms_ >= 0) {
     next = retry_at_ms_;
   } else if (stream_ != 0 && !attached_) {
-    next = opened_ms_ +
-           std::max<int64_t>(timeout_ms_ * 2 / 3 /
-                                 static_cast<int64_t>(server_order_.size()),
-                             1);
+    next = opened_ms_ + attempt_ms();
   } else if (stream_ != 0) {
     next = std::min(last_heard_ms_ + timeout_ms_ * 2 / 3,
                     last_sent_ms_ + ping_interval_ms());
+    next = std::min(next, probe_due_ms());
   }
   if (!waiting_.empty()) {
     next = std::min(next, waiting_.front().issued_ms + timeout_ms_);
@@ -274,6 +311,7 @@ void SessionCore::OnMessage(StreamId stream,
                             int64_t now_ms) {
   if (stream != stream_) return;
   last_heard_ms_ = now_ms;
+  probed_ms_ = -1;
   last_zxid_ = std::max(last_zxid_, message.zxid());
   // Only a reply in its turn says that all events up to its zxid have come:
   // others of the same transaction may still follow an event, and a new stream
@@ -340,6 +378,7 @@ void SessionCore::OnConnect(const v1::ConnectResponse& response,
   attached_ = true;
   last_contact_ms_ = std::max(last_contact_ms_, opened_ms_);
   failures_in_a_row_ = 0;
+  ran_out_[server_] = 0;
   Become(State::kConnected);
   for (size_t i = 0; i < identities_.size(); ++i) SendAuth(i, now_ms);
   SendSetWatches(now_ms);

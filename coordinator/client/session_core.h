@@ -38,6 +38,15 @@ class SessionCore {
     int64_t session_timeout_ms = 18'000;
     int64_t disconnect_timeout_ms = 0;  // of the ConnectRequest
     size_t max_outstanding = 16'384;
+    // With several servers: how long one gets to take the session at first. Each
+    // time that it has let that run out doubles it, up to its share of the
+    // session's time.
+    int64_t first_attempt_ms = 300;
+    // With several servers, while calls wait: a server that has said nothing for
+    // `probe_after_ms` is pinged, and left if it then says nothing for
+    // `silence_ms`.
+    int64_t probe_after_ms = 250;
+    int64_t silence_ms = 500;
     int64_t backoff_ms = 50;
     int64_t backoff_max_ms = 1'000;
     uint64_t seed = 1;       // of the order of servers and the jitter
@@ -176,7 +185,13 @@ class SessionCore {
   void SendCall(PendingCall call, int64_t now_ms);
   void SendMessage(v1::SessionRequest message, int64_t now_ms);
   void Become(State state);
+  // Looks whether the server still is there, for those who wait. False: it is
+  // not, and the stream is lost.
+  bool Probe(int64_t now_ms);
+  void Ping(int64_t now_ms);
   int64_t ping_interval_ms() const;
+  int64_t attempt_ms() const;
+  int64_t probe_due_ms() const;
 
   uint64_t Random();
 
@@ -195,6 +210,9 @@ class SessionCore {
   size_t next_server_ = 0;       // index into server_order_
   size_t failures_in_a_row_ = 0; // attempts since the last good connection
   int64_t retry_at_ms_ = -1;     // >= 0: pausing until then
+  size_t server_ = 0;            // of stream_
+  // By server: how often in a row it did not take the session in its time.
+  std::vector<int> ran_out_;
 
   StreamId stream_ = 0;          // 0 = none; ids are never used twice
   StreamId last_stream_ = 0;
@@ -202,6 +220,7 @@ class SessionCore {
   int64_t opened_ms_ = 0;
   int64_t last_sent_ms_ = 0;
   int64_t last_heard_ms_ = 0;
+  int64_t probed_ms_ = -1;  // >= 0: a ping of Probe went out, and nothing came
   int64_t last_contact_ms_ = -1;
   std::deque<int64_t> pings_sent_ms_;  // not answered yet, on stream_
 
