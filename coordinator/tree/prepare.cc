@@ -183,8 +183,6 @@ Prepared Preparer::PrepareWrite(const v1::TxnOrigin& origin,
       return PrepareSingle(NewTxn(origin, now_ms), request.write());
     case v1::CoordRequest::kMulti:
       return PrepareMulti(NewTxn(origin, now_ms), request.multi());
-    case v1::CoordRequest::kReconfig:
-      return Reject(v1::RECONFIG_DISABLED);
     default:
       return Reject(v1::UNIMPLEMENTED);
   }
@@ -245,6 +243,28 @@ Prepared Preparer::PrepareReap(const v1::TxnOrigin& origin,
   RemoveNode(path);
   v1::Txn txn = NewTxn(origin, now_ms);
   txn.mutable_write()->add_ops()->mutable_delete_()->set_path(path);
+  return txn;
+}
+
+Prepared Preparer::PrepareReconfig(const v1::TxnOrigin& origin,
+                                   const v1::ReconfigOp& change,
+                                   int64_t now_ms,
+                                   const IdentityList* identities,
+                                   const JudgeEnsemble& judge) {
+  requester_ = {SessionId(origin.session_id()), identities,
+                options_.skip_acl};
+  std::vector<v1::EnsembleMember> next;
+  const v1::CoordCode code = DoReconfig(change, judge, &next);
+  if (code != v1::OK) return Reject(code);
+  Begin();
+  open_->reconfig = true;
+  v1::Txn txn = NewTxn(origin, now_ms);
+  for (v1::EnsembleMember& member : next) {
+    *txn.mutable_reconfig()->add_members() = std::move(member);
+  }
+  ZnodeFacts node = Find(kSystemConfigPath).value();
+  node.version = -1;
+  Change(kSystemConfigPath, true, node);
   return txn;
 }
 

@@ -38,6 +38,8 @@ struct PrepareOptions {
   bool enforce_quota = false;
   // TTL znodes may be created (extendedTypesEnabled).
   bool ttl_enabled = true;
+  // The members may be changed (reconfigEnabled).
+  bool reconfig_enabled = true;
   TreeFaults faults;
 };
 
@@ -73,7 +75,7 @@ class Preparer {
   void Reset();
 
   // A WriteOp or MultiOp of a session, on behalf of `identities` (null: none).
-  // Reads are answered UNIMPLEMENTED.
+  // Others are answered UNIMPLEMENTED.
   Prepared PrepareWrite(const v1::TxnOrigin& origin,
                         const v1::CoordRequest& request, int64_t now_ms,
                         const IdentityList* identities = nullptr);
@@ -85,6 +87,18 @@ class Preparer {
   // SESSION_EXPIRED when there is no such session or its close is pending.
   Prepared PrepareCloseSession(const v1::TxnOrigin& origin, SessionId id,
                                int64_t now_ms);
+
+  // A change of members, which are then `judge`d by who knows who is in sync: OK,
+  // or the answer. RECONFIG_DISABLED unless it is enabled, UNIMPLEMENTED for a
+  // member by itself that others could not find, RECONFIG_IN_PROGRESS while one
+  // is pending, BAD_VERSION, BAD_ARGUMENTS (see ChangeEnsemble), what `judge` says,
+  // and NO_AUTH without WRITE on /zookeeper/config: in this order, ZooKeeper's.
+  using JudgeEnsemble =
+      std::function<v1::CoordCode(const std::vector<v1::EnsembleMember>&)>;
+  Prepared PrepareReconfig(const v1::TxnOrigin& origin,
+                           const v1::ReconfigOp& change, int64_t now_ms,
+                           const IdentityList* identities,
+                           const JudgeEnsemble& judge);
 
   void Proposed(Zxid zxid);
   void Withdraw();
@@ -117,6 +131,7 @@ class Preparer {
     std::vector<std::string> paths;  // it touched
     std::optional<SessionId> session;  // it created or closes
     std::vector<std::pair<std::string, QuotaUse>> quota;  // it uses
+    bool reconfig = false;
   };
   struct PendingSession {
     bool alive = false;
@@ -151,6 +166,9 @@ class Preparer {
   v1::CoordCode DoSetData(const v1::SetDataOp& op, v1::SetDataTxnOp* out);
   v1::CoordCode DoSetAcl(const v1::SetAclOp& op, v1::SetAclTxnOp* out);
   v1::CoordCode DoCheck(const v1::CheckVersionOp& op, v1::CheckTxnOp* out);
+  v1::CoordCode DoReconfig(const v1::ReconfigOp& change,
+                           const JudgeEnsemble& judge,
+                           std::vector<v1::EnsembleMember>* next) const;
   bool Allowed(std::string_view path, const ZnodeFacts& node,
                uint32_t permission) const;
   // QUOTA_EXCEEDED when `more` must not be added at `path`; else counts it as

@@ -1,9 +1,11 @@
 // The operations of Preparer. Each checks in ZooKeeper's order, then changes the
 // layer.
+#include <algorithm>
 #include <limits>
 #include <memory>
 #include <utility>
 
+#include "coordinator/tree/ensemble_change.h"
 #include "coordinator/tree/path.h"
 #include "coordinator/tree/prepare.h"
 
@@ -248,6 +250,29 @@ v1::CoordCode Preparer::DoSetAcl(const v1::SetAclOp& op,
   out->set_version(node->aversion);
   *out->mutable_acl() = std::move(acl);
   return v1::OK;
+}
+
+v1::CoordCode Preparer::DoReconfig(
+    const v1::ReconfigOp& change, const JudgeEnsemble& judge,
+    std::vector<v1::EnsembleMember>* next) const {
+  if (!options_.reconfig_enabled) return v1::RECONFIG_DISABLED;
+  if (!SessionAlive(requester_.session)) return v1::SESSION_EXPIRED;
+  const Ensemble& present = tree_.ensemble();
+  const std::optional<ZnodeFacts> node = Find(kSystemConfigPath);
+  if (present.members.empty() || !node) return v1::UNIMPLEMENTED;
+  if (std::any_of(pending_.begin(), pending_.end(),
+                  [](const PendingTxn& txn) { return txn.reconfig; })) {
+    return v1::RECONFIG_IN_PROGRESS;
+  }
+  if (change.from_version() != -1 &&
+      static_cast<uint64_t>(change.from_version()) != present.version.value()) {
+    return v1::BAD_VERSION;
+  }
+  v1::CoordCode code = ChangeEnsemble(present, change, next);
+  if (code == v1::OK) code = judge(*next);
+  if (code != v1::OK) return code;
+  return Allowed(kSystemConfigPath, *node, kWritePermission) ? v1::OK
+                                                             : v1::NO_AUTH;
 }
 
 v1::CoordCode Preparer::DoCheck(const v1::CheckVersionOp& op,

@@ -70,6 +70,13 @@ QuotaLimits ParseQuotaLimits(std::string_view text) {
   return limits;
 }
 
+std::string FormatQuotaLimits(const QuotaLimits& limits) {
+  std::string text = FormatQuotaUse({limits.count, limits.bytes});
+  if (limits.hard_count < 0 && limits.hard_bytes < 0) return text;
+  return text + "=;byteHardLimit=" + std::to_string(limits.hard_bytes) +
+         ";countHardLimit=" + std::to_string(limits.hard_count);
+}
+
 QuotaUse ParseQuotaUse(std::string_view text) {
   return {FindNumber(text, "count").value_or(0),
           FindNumber(text, "bytes").value_or(0)};

@@ -34,6 +34,8 @@ struct QuotaLimits {
   int64_t bytes = -1;
   int64_t hard_count = -1;
   int64_t hard_bytes = -1;
+
+  bool operator==(const QuotaLimits&) const = default;
 };
 
 enum class QuotaVerdict { kWithin, kOverSoftLimit, kOverHardLimit };
@@ -41,6 +43,8 @@ enum class QuotaVerdict { kWithin, kOverSoftLimit, kOverHardLimit };
 // "count=5,bytes=-1=;byteHardLimit=-1;countHardLimit=10" and older forms. What
 // is not a number counts as no limit, or as nothing used.
 QuotaLimits ParseQuotaLimits(std::string_view text);
+// As ZooKeeper writes them: the hard limits only when there is one.
+std::string FormatQuotaLimits(const QuotaLimits& limits);
 QuotaUse ParseQuotaUse(std::string_view text);
 std::string FormatQuotaUse(const QuotaUse& use);
 

@@ -117,6 +117,8 @@ absl::StatusOr<Reader> OpenRow(std::string_view key, std::string_view value,
 
 }  // namespace
 
+std::string EnsembleKey() { return std::string(1, kEnsembleRow); }
+
 std::string MetaKey() { return std::string(1, kMetaRow); }
 
 std::string NodeKey(std::string_view path) {
@@ -144,6 +146,14 @@ absl::StatusOr<SessionId> DecodeSessionKey(std::string_view key) {
     id = (id << 8) | static_cast<unsigned char>(key[i]);
   }
   return SessionId(id);
+}
+
+std::string EncodeEnsemble(const EnsembleFields& fields) {
+  std::string row = BeginRow(10 + fields.members.size());
+  PutVarint(fields.version, &row);
+  row.append(fields.members);
+  FinishRow(EnsembleKey(), &row);
+  return row;
 }
 
 std::string EncodeMeta(const MetaFields& fields) {
@@ -189,6 +199,17 @@ std::string EncodeSession(std::string_view key, const SessionFields& fields) {
   row.append(fields.password);
   FinishRow(key, &row);
   return row;
+}
+
+absl::StatusOr<EnsembleFields> DecodeEnsemble(std::string_view value) {
+  const std::string key = EnsembleKey();
+  absl::StatusOr<Reader> reader = OpenRow(key, value);
+  if (!reader.ok()) return reader.status();
+  EnsembleFields fields;
+  fields.version = reader->Varint();
+  if (!reader->ok()) return Damaged(key, "too short");
+  fields.members = reader->rest();
+  return fields;
 }
 
 absl::StatusOr<MetaFields> DecodeMeta(std::string_view value) {

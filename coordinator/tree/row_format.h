@@ -13,8 +13,9 @@
 
 namespace sillok {
 
-// First byte of a key. The meta row comes first, then znodes, parents before
-// their children, then sessions.
+// First byte of a key. The row of the ensemble comes first, if there is one, then
+// the meta row, znodes, parents before their children, and sessions.
+inline constexpr char kEnsembleRow = 'E';
 inline constexpr char kMetaRow = 'M';
 inline constexpr char kNodeRow = 'N';
 inline constexpr char kSessionRow = 'S';
@@ -48,6 +49,12 @@ struct SessionFields {
   int64_t timeout_ms = 0;
 };
 
+// Who the members are, once a reconfiguration has said so.
+struct EnsembleFields {
+  uint64_t version = 0;      // its zxid
+  std::string_view members;  // a v1::ReconfigTxn
+};
+
 struct MetaFields {
   uint64_t applied = 0;
   uint64_t znodes = 0;
@@ -55,15 +62,18 @@ struct MetaFields {
   uint64_t digest = 0;
 };
 
+std::string EnsembleKey();
 std::string MetaKey();
 std::string NodeKey(std::string_view path);
 std::string SessionKey(SessionId id);
 
+std::string EncodeEnsemble(const EnsembleFields& fields);
 std::string EncodeMeta(const MetaFields& fields);
 std::string EncodeNode(std::string_view key, const NodeFields& fields);
 std::string EncodeSession(std::string_view key, const SessionFields& fields);
 
 // DATA_LOSS when the checksum or the form is wrong. Views point into `value`.
+absl::StatusOr<EnsembleFields> DecodeEnsemble(std::string_view value);
 absl::StatusOr<MetaFields> DecodeMeta(std::string_view value);
 absl::StatusOr<NodeFields> DecodeNode(std::string_view key,
                                       std::string_view value);

@@ -14,6 +14,7 @@ namespace sillok {
 // Between Clear and FinishLoad.
 struct ZnodeTree::LoadState {
   std::optional<MetaFields> meta;
+  std::optional<Ensemble> ensemble;
   bool root_seen = false;
   // How many children a node's row says it has, where that is not 0.
   std::unordered_map<NodeId, uint64_t> expected_children;

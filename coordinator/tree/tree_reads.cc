@@ -29,8 +29,14 @@ void ZnodeTree::FillStat(NodeId id, v1::Stat* stat) const {
   stat->set_cversion(2 * creates - node.num_children);
   stat->set_aversion(AversionOf(id));
   stat->set_ephemeral_owner(node.ephemeral ? node.owner : 0);
-  stat->set_data_length(static_cast<int32_t>(node.data_size));
+  stat->set_data_length(static_cast<int32_t>(DataOf(id).size()));
   stat->set_num_children(static_cast<int32_t>(node.num_children));
+  if (id == file_node_ && !file_text_.empty()) stat->set_version(-1);
+}
+
+std::string_view ZnodeTree::DataOf(NodeId id) const {
+  if (id == file_node_) return file_text_;
+  return nodes_[id].data();
 }
 
 v1::CoordResponse ZnodeTree::Read(const v1::CoordRequest& request) const {
@@ -64,7 +70,7 @@ void ZnodeTree::Read(const v1::CoordRequest& request,
     case v1::CoordRequest::kGetData:
       code = find(request.get_data().path(), kReadPermission, &id);
       if (code != v1::OK) break;
-      response->mutable_data()->assign(nodes_[id].data());
+      response->mutable_data()->assign(DataOf(id));
       response->set_null_data(nodes_[id].null_data);
       FillStat(id, response->mutable_stat());
       break;
@@ -197,7 +203,7 @@ v1::CoordCode ZnodeTree::GetData(std::string_view path, std::string* data,
                                  v1::Stat* stat) const {
   const NodeId id = Lookup(path);
   if (id == kNoNode) return v1::NO_NODE;
-  if (data != nullptr) *data = std::string(nodes_[id].data());
+  if (data != nullptr) *data = std::string(DataOf(id));
   if (stat != nullptr) FillStat(id, stat);
   return v1::OK;
 }

@@ -77,6 +77,7 @@ TreeRows ZnodeTree::TakeRows() {
     }
     Add({std::move(key), std::move(value)}, &rows);
   }
+  if (std::exchange(ensemble_dirty_, false)) Add(EnsembleRow(), &rows);
   Add({MetaKey(),
        EncodeMeta({applied_.value(), nodes_.size(), sessions_.size(), digest_})},
       &rows);
@@ -97,6 +98,9 @@ void ZnodeTree::Clear() {
   quotas_.clear();
   ephemerals_.clear();
   ephemeral_count_ = 0;
+  ensemble_ = Ensemble();
+  file_node_ = kNoNode;
+  ensemble_dirty_ = false;
   data_bytes_ = 0;
   applied_ = Zxid();
   digest_ = 0;
@@ -114,13 +118,17 @@ absl::Status ZnodeTree::LoadRow(std::string_view key, std::string_view value) {
       ASSIGN_OR_RETURN(load_->meta, DecodeMeta(value));
       return absl::OkStatus();
     }
+    case kEnsembleRow:
+      if (key != EnsembleKey()) break;
+      return LoadEnsemble(value);
     case kNodeRow:
       return LoadNode(key, value);
     case kSessionRow:
       return LoadSession(key, value);
     default:
-      return Damaged(key, "of no known kind");
+      break;
   }
+  return Damaged(key, "of no known kind");
 }
 
 absl::Status ZnodeTree::LoadNode(std::string_view key,
@@ -202,6 +210,7 @@ absl::Status ZnodeTree::FinishLoad(Zxid applied) {
   }
   RETURN_IF_ERROR(CheckLoaded(applied));
   applied_ = applied;
+  if (load_->ensemble) ensemble_ = *std::move(load_->ensemble);
   load_.reset();
   FindQuotas();
   if (Lookup(kSystemConfigPath) != kNoNode) ProtectConfig();
@@ -217,6 +226,10 @@ absl::Status ZnodeTree::CheckLoaded(Zxid applied) const {
     return absl::DataLossError(fmt::format(
         "the tree's image belongs to zxid {:#x}, not to {:#x}", meta.applied,
         applied.value()));
+  }
+  if (load_->ensemble && load_->ensemble->version > applied) {
+    return absl::DataLossError(
+        "the tree's image is older than the ensemble it names");
   }
   uint64_t children = 0;
   for (const auto& [id, expected] : load_->expected_children) {

@@ -111,6 +111,10 @@ absl::StatusOr<ApplyResult> ZnodeTree::Apply(Zxid zxid, const v1::Txn& txn) {
     case v1::Txn::kCloseSession:
       RETURN_IF_ERROR(ApplyCloseSession(zxid, txn.close_session(), &result));
       break;
+    case v1::Txn::kReconfig:
+      RETURN_IF_ERROR(
+          ApplyReconfig(zxid, txn.time_ms(), txn.reconfig(), &result));
+      break;
     case v1::Txn::KIND_NOT_SET:
       return Diverged(zxid, "", "is of no known kind (a later version's?)");
   }

@@ -21,6 +21,7 @@
 #include "base/ids.h"
 #include "coordinator/tree/acl.h"
 #include "coordinator/tree/acl_table.h"
+#include "coordinator/tree/ensemble.h"
 #include "coordinator/tree/node_table.h"
 #include "coordinator/tree/quota.h"
 #include "coordinator/tree/session_table.h"
@@ -121,6 +122,16 @@ class ZnodeTree {
                             v1::Stat* stat) const;
   std::optional<ZnodeFacts> Find(std::string_view path) const;
 
+  // Who the members are: as the last reconfiguration says, or before the first
+  // one those of SetFileEnsemble.
+  const Ensemble& ensemble() const { return ensemble_; }
+  // Those of this member's configuration file. They are no part of the replicated
+  // state: until a reconfiguration is applied, reads of /zookeeper/config give
+  // them as their text, with ZooKeeper's version -1 of the data; no row and no
+  // digest has them. Without members the data is empty. To be said again after
+  // Clear.
+  void SetFileEnsemble(std::vector<v1::EnsembleMember> members);
+
   // Containers and TTL znodes are numbered from 0; numbers move when one goes.
   size_t timed_znodes() const { return timed_list_.size(); }
   // The path of that one if its time is over; see IsOverdue.
@@ -209,6 +220,9 @@ class ZnodeTree {
                             v1::WriteResult* answer);
   absl::Status ApplySetAcl(Zxid zxid, const v1::SetAclTxnOp& op,
                            v1::WriteResult* answer);
+  absl::Status ApplyReconfig(Zxid zxid, int64_t time_ms,
+                             const v1::ReconfigTxn& reconfig,
+                             ApplyResult* result);
   absl::Status ApplyCreateSession(const v1::CreateSessionTxn& create,
                                   ApplyResult* result);
   absl::Status ApplyCloseSession(Zxid zxid, const v1::CloseSessionTxn& close,
@@ -218,6 +232,8 @@ class ZnodeTree {
   std::string PathOf(NodeId id) const;
   NodeFields FieldsOf(NodeId id) const;
   void FillStat(NodeId id, v1::Stat* stat) const;
+  // What readers see.
+  std::string_view DataOf(NodeId id) const;
   v1::CoordCode ReadMulti(const v1::MultiReadOp& multi,
                           const Requester& requester,
                           v1::CoordResponse* response) const;
@@ -243,12 +259,14 @@ class ZnodeTree {
   void WriteUse(NodeId stats, const QuotaUse& use);
   void FindQuotas();
   void ProtectConfig();
+  TreeRow EnsembleRow() const;
   void MarkDirty(NodeId id);
   // The node's part of digest_ is taken out before a change, added after it.
   void DigestOut(NodeId id, std::string_view path);
   void DigestIn(NodeId id, std::string_view path);
   absl::Status LoadNode(std::string_view key, std::string_view value);
   absl::Status LoadSession(std::string_view key, std::string_view value);
+  absl::Status LoadEnsemble(std::string_view value);
   absl::Status CheckLoaded(Zxid applied) const;
 
   NodeTable nodes_;
@@ -260,6 +278,11 @@ class ZnodeTree {
   std::vector<NodeId> timed_list_;
   // Paths that have limits below /zookeeper/quota.
   std::set<std::string, std::less<>> quotas_;
+  Ensemble ensemble_;
+  // The znode whose data readers see as file_text_: that of the configuration,
+  // before the first reconfiguration. Else kNoNode.
+  NodeId file_node_ = kNoNode;
+  std::string file_text_;
   // A session's ephemerals; each node knows its place in the list.
   std::unordered_map<uint64_t, std::vector<NodeId>> ephemerals_;
   size_t ephemeral_count_ = 0;
@@ -272,6 +295,7 @@ class ZnodeTree {
   std::vector<NodeId> dirty_;
   std::vector<std::string> deleted_paths_;
   std::vector<SessionId> dirty_sessions_;
+  bool ensemble_dirty_ = false;
   bool meta_dirty_ = false;
   std::unique_ptr<LoadState> load_;
   TreeFaults faults_;
