@@ -54,7 +54,7 @@ bool Preparer::SessionAlive(SessionId id) const {
 
 void Preparer::Begin() {
   CHECK(!open_) << "the txn before has been neither proposed nor withdrawn";
-  open_.emplace();
+  open_ = PendingTxn();
   open_->number = ++last_number_;
 }
 
