@@ -1,6 +1,5 @@
 #include "coordinator/server/node.h"
 
-#include <grpcpp/grpcpp.h>
 #include <sys/random.h>
 
 #include <algorithm>
@@ -12,13 +11,15 @@
 
 #include "base/clock.h"
 #include "base/rpc/server.h"
+#include "base/rpc/socket_tuning.h"
 #include "base/status_macros.h"
 #include "base/strand.h"
 #include "coordinator/server/admin_service.h"
 #include "coordinator/server/client_service.h"
 #include "coordinator/server/event_loop.h"
-#include "coordinator/server/peer_service.h"
+#include "coordinator/server/peer_door.h"
 #include "coordinator/server/snapshot_transfer.h"
+#include "coordinator/tree/membership.h"
 #include "coordinator/zab/peer_codec.h"
 #include "glog/logging.h"
 
@@ -97,7 +98,7 @@ class Node::Impl {
   void TransferLeadership(MemberId to, TransferDone done);
   bool RunOnLoopUnlessOver(const std::function<void()>& task);
   int client_port() const { return client_server_->port(); }
-  int peer_port() const { return peer_server_->port(); }
+  int peer_port() const { return peer_door_->port(); }
   NodeFacts facts() const {
     std::lock_guard lock(facts_mutex_);
     return facts_;
@@ -108,6 +109,7 @@ class Node::Impl {
   ClientHandler MakeClientHandler();
   AdminService::Handler MakeAdminHandler();
   absl::Status Listen();
+  absl::Status OpenPeerDoor();
   absl::Status OpenDoor();
   void StartLoop();
 
@@ -118,11 +120,13 @@ class Node::Impl {
   void Persist(std::vector<zab::Persist> persists);
   void LoadInstalled(Zxid zxid);
   void SendToPeers(MemberOutput& output);
+  void SetPeers(const std::vector<zab::EnsembleMember>& contacts);
   void OnRole(const zab::RoleState& role);
   void StartTransfer(MemberId to, TransferDone done);
   void EndTransfer(const TransferEnd& end);
   void MaybeTrim();
   void Fatal(absl::Status status);
+  void Removed();
   NodeFacts CollectFacts() const;
   void UpdateFacts();
   template <typename Function>
@@ -136,10 +140,9 @@ class Node::Impl {
   std::unique_ptr<AdminService> admin_service_;
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<Executor> disk_;  // takes snapshots in, loads and gives them
-  std::unique_ptr<PeerService> peer_service_;
   std::unique_ptr<PeerTransport> transport_;
+  std::unique_ptr<PeerDoor> peer_door_;
   std::unique_ptr<rpc::RpcServer> client_server_;
-  std::unique_ptr<rpc::RpcServer> peer_server_;
   std::unique_ptr<SnapshotSender> snapshot_sender_;
   std::unique_ptr<ClientDoor> door_;  // may be null
 
@@ -168,6 +171,10 @@ absl::Status Node::Impl::Start() {
             << " applied=" << stored.applied
             << " last_logged=" << stored.last_logged
             << " in_ms=" << Clock::Real().MonotonicMs() - began;
+  ASSIGN_OR_RETURN(const std::string note,
+                   CheckMember(options_.peers.self, options_.member.ensemble,
+                               tree->ensemble()));
+  if (!note.empty()) LOG(INFO) << note;
   trimmed_at_ = stored.applied;
   MakeMember(std::move(tree));
   RETURN_IF_ERROR(Listen());
@@ -203,31 +210,15 @@ absl::Status Node::Impl::Listen() {
                             {client_service_.service(), admin_service_.get()},
                             &queue));
   loop_->Take(std::move(queue));
-  peer_service_ = std::make_unique<PeerService>(
-      options_.peers, loop_.get(), disk_.get(), store_.get());
+  options_.peers.tcp_congestion = rpc::TcpCongestion();
   transport_ = std::make_unique<PeerTransport>(
-      options_.peers, loop_.get(),
+      options_.peers, loop_->net_loop().get(),
       PeerTransport::Handler{
           [this](v1::PeerMessage message) {
             OnPeerMessage(std::move(message));
           },
           [this](MemberId peer) { member_->OnLinkReset(peer); },
           [this](MemberId peer) { member_->OnPeerLost(peer); }});
-  PeerService::Handler handler;
-  handler.on_open = [this](MemberId from, uint64_t stream) {
-    transport_->OnInboundOpen(from, stream);
-  };
-  handler.on_message = [this](MemberId from, uint64_t stream,
-                              v1::PeerMessage message) {
-    transport_->OnInboundMessage(from, stream, std::move(message));
-  };
-  handler.on_closed = [this](MemberId from, uint64_t stream) {
-    transport_->OnInboundClosed(from, stream);
-  };
-  handler.on_snapshot = [this](MemberId from, uint32_t epoch, Zxid zxid) {
-    member_->OnSnapshotReceived(from, epoch, zxid);
-  };
-  peer_service_->set_handler(std::move(handler));
   snapshot_sender_ = std::make_unique<SnapshotSender>(
       options_.peers, store_.get(),
       [this](MemberId to, uint32_t epoch, Zxid zxid, absl::Status status) {
@@ -237,22 +228,43 @@ absl::Status Node::Impl::Listen() {
           member_->OnSnapshotSent(to, epoch, zxid, ok);
         });
       });
-  absl::StatusOr<std::unique_ptr<rpc::RpcServer>> peer_server =
-      rpc::RpcServer::Start({options_.peer_listen}, {peer_service_.get()});
-  absl::Status status = peer_server.status();
-  if (status.ok()) {
-    peer_server_ = *std::move(peer_server);
-    status = OpenDoor();
-  }
+  absl::Status status = OpenPeerDoor();
+  if (status.ok()) status = OpenDoor();
   if (!status.ok()) {
     // Peers and callers that have come in already wait for the loop.
     loop_->Start(options_.zab_tick_ms, {[] {}, [] {}});
-    if (peer_server_ != nullptr) peer_server_->Shutdown(0);
+    if (peer_door_ != nullptr) peer_door_->Stop();
     client_server_->Shutdown(0);
     loop_->Stop();
     stopped_ = true;
   }
   return status;
+}
+
+absl::Status Node::Impl::OpenPeerDoor() {
+  PeerDoor::Handler handler;
+  handler.check = [this](const v1::PeerMessage& hello) {
+    return transport_->CheckHello(hello);
+  };
+  handler.on_open = [this](MemberId from, uint64_t stream) {
+    transport_->OnInboundOpen(from, stream);
+  };
+  handler.on_message = [this](MemberId from, uint64_t stream,
+                              v1::PeerMessage message) {
+    return transport_->OnInboundMessage(from, stream, std::move(message));
+  };
+  handler.on_closed = [this](MemberId from, uint64_t stream) {
+    transport_->OnInboundClosed(from, stream);
+  };
+  handler.on_snapshot = [this](MemberId from, uint32_t epoch, Zxid zxid) {
+    member_->OnSnapshotReceived(from, epoch, zxid);
+  };
+  ASSIGN_OR_RETURN(
+      peer_door_,
+      PeerDoor::Start({options_.peer_listen, options_.peers.tcp_congestion},
+                      loop_->net_loop(), disk_.get(), store_.get(),
+                      std::move(handler)));
+  return absl::OkStatus();
 }
 
 absl::Status Node::Impl::OpenDoor() {
@@ -367,7 +379,6 @@ void Node::Impl::MaybeTrim() {
 
 void Node::Impl::OnTurn() {
   if (!failed_ && !closed_) CarryOut(member_->TakeOutput(CurrentTime()));
-  transport_->EndTurn();
   client_service_.EndTurn();
   if (door_ != nullptr) door_->EndTurn();
 }
@@ -375,6 +386,8 @@ void Node::Impl::OnTurn() {
 void Node::Impl::CarryOut(MemberOutput output) {
   Persist(std::move(output.persist));
   SendToPeers(output);
+  // Behind the messages: who is let go gets the last one.
+  if (output.contacts.has_value()) SetPeers(*output.contacts);
   if (output.rows.has_value()) store_->Apply(*std::move(output.rows));
   for (ClientAction& action : output.clients) {
     if (door_ == nullptr || !door_->Owns(action.connection)) {
@@ -387,15 +400,24 @@ void Node::Impl::CarryOut(MemberOutput output) {
   }
   for (const zab::SnapshotSend& send : output.snapshots) {
     LOG(INFO) << "sending a snapshot to peer " << send.to;
-    snapshot_sender_->Send(send.to, send.epoch);
+    snapshot_sender_->Send(send.to, transport_->address(send.to), send.epoch);
   }
   if (output.discard_snapshot) {
     store_->DiscardStaged();
-    peer_service_->SnapshotConsumed();
+    peer_door_->SnapshotConsumed();
   }
   if (output.role.has_value()) OnRole(*output.role);
   if (output.transfer.has_value()) EndTransfer(*output.transfer);
   if (!output.fatal.empty()) Fatal(absl::DataLossError(output.fatal));
+  if (output.removed) Removed();
+}
+
+void Node::Impl::SetPeers(const std::vector<zab::EnsembleMember>& contacts) {
+  std::map<MemberId, std::string> addresses;
+  for (const zab::EnsembleMember& member : contacts) {
+    addresses[member.id] = member.where;
+  }
+  transport_->SetPeers(std::move(addresses));
 }
 
 void Node::Impl::Persist(std::vector<zab::Persist> persists) {
@@ -424,7 +446,7 @@ void Node::Impl::LoadInstalled(Zxid zxid) {
                 << " znodes=" << (**shared)->znodes();
       trimmed_at_ = zxid;
       member_->OnTreeLoaded(std::move(**shared), CurrentTime());
-      peer_service_->SnapshotConsumed();
+      peer_door_->SnapshotConsumed();
     });
   });
 }
@@ -439,7 +461,7 @@ void Node::Impl::SendToPeers(MemberOutput& output) {
     message.set_to(to.value());
     message.set_epoch(output.epoch);
     set(&message);
-    transport_->Send(to, std::move(message));
+    transport_->Send(to, message);
   };
   for (const auto& [to, batch] : output.forwards) {
     send(to, [&batch = batch](v1::PeerMessage* message) {
@@ -525,25 +547,29 @@ void Node::Impl::Fatal(absl::Status status) {
   if (options_.on_fatal != nullptr) options_.on_fatal(std::move(status));
 }
 
+void Node::Impl::Removed() {
+  if (std::exchange(failed_, true)) return;
+  LOG(WARNING) << "member " << options_.peers.self
+               << " is no member of the ensemble any more, and ends";
+  client_server_->SetServing(false);
+  UpdateFacts();
+  if (options_.on_removed != nullptr) options_.on_removed();
+}
+
 NodeFacts Node::Impl::CollectFacts() const {
   NodeFacts facts;
   member_->FillStatus(&facts.status);
   facts.status.set_version(options_.version);
-  for (const auto& [id, address] : options_.client_addresses) {
-    v1::MemberAddress* member = facts.status.add_members();
-    member->set_member_id(id.value());
-    member->set_client_address(address);
-    auto zookeeper = options_.zookeeper_addresses.find(id);
-    if (zookeeper != options_.zookeeper_addresses.end()) {
-      member->set_zookeeper_address(zookeeper->second);
+  if (facts.status.members().empty()) {  // it has no line
+    v1::MemberAddress* self = facts.status.add_members();
+    self->set_member_id(options_.peers.self.value());
+    self->set_peer_address(options_.peer_listen);
+  }
+  for (v1::MemberAddress& member : *facts.status.mutable_members()) {
+    if (member.member_id() == options_.peers.self.value() &&
+        member.zookeeper_address().empty()) {
+      member.set_zookeeper_address(options_.zookeeper_address);
     }
-    const std::vector<MemberId>& observers = options_.member.zab.observers;
-    member->set_observer(std::find(observers.begin(), observers.end(), id) !=
-                         observers.end());
-    auto peer = options_.peers.addresses.find(id);
-    member->set_peer_address(peer == options_.peers.addresses.end()
-                                 ? options_.peer_listen
-                                 : peer->second);
   }
   facts.serving = member_->serving() && !failed_;
   facts.outstanding_requests = member_->outstanding();
@@ -610,7 +636,7 @@ void Node::Impl::Stop() {
   if (door_ != nullptr) door_->Stop(kLastAnswersMs);
   client_server_->Shutdown(kLastAnswersMs);
   RunOnLoop([&] { transport_->Stop(); });
-  peer_server_->Shutdown(0);
+  peer_door_->Stop();
   RunOnLoop([&] {
     closed_ = true;
     if (transfer_done_ != nullptr) {
@@ -619,11 +645,6 @@ void Node::Impl::Stop() {
     }
   });
   snapshot_sender_.reset();
-  bool idle = false;
-  while (!idle) {
-    RunOnLoop([&] { idle = transport_->idle(); });
-    if (!idle) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
   absl::Status flushed = store_->Flush();
   if (!flushed.ok()) LOG(ERROR) << "last write failed: " << flushed;
   disk_.reset();

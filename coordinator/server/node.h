@@ -60,9 +60,9 @@ struct NodeOptions {
   std::string peer_listen = "0.0.0.0:2888";
   // A further door; may be null.
   MakeDoor make_door;
-  // For MemberStatus: where clients find each member, "" = unknown.
-  std::map<MemberId, std::string> client_addresses;
-  std::map<MemberId, std::string> zookeeper_addresses;
+  // For MemberStatus: where ZooKeeper's clients find this member, if its line of
+  // the configuration does not say.
+  std::string zookeeper_address;
   int64_t zab_tick_ms = 50;
   // Log entries kept behind what is applied, so that a member that was away
   // gets the difference and not a snapshot.
@@ -71,13 +71,16 @@ struct NodeOptions {
   // Called once, on any thread, when this member must not go on: the disk
   // failed, or its state differs from the ensemble's. The process should exit.
   std::function<void(absl::Status)> on_fatal;
+  // Called once, on any thread, when the ensemble goes on without this member,
+  // which has said so in the log. The process should end in an orderly way.
+  std::function<void()> on_removed;
 };
 
 // Start and Stop from one thread; the rest is thread-safe.
 class Node {
  public:
   // Loads the tree, listens, and begins to look for its peers. An error names
-  // what could not be had.
+  // what could not be had; FAILED_PRECONDITION: this member was removed.
   static absl::StatusOr<std::unique_ptr<Node>> Start(
       NodeOptions options, std::unique_ptr<CoordinatorStore> store);
   // Stop, if it was not called.

@@ -1,19 +1,25 @@
 #include "coordinator/server/peer_transport.h"
 
-#include <grpcpp/grpcpp.h>
-
 #include <algorithm>
-#include <deque>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "base/clock.h"
-#include "base/rpc/channel.h"
+#include "base/net/frame_link.h"
 #include "glog/logging.h"
 
 namespace sillok::coord {
 namespace {
 
-constexpr uint32_t kProtocolVersion = 1;
+// 2: frames instead of gRPC.
+constexpr uint32_t kProtocolVersion = 2;
+// A refusal that stays the same is said again after this.
+constexpr int64_t kRepeatRefusalMs = 60'000;
+
+net::OutFrame Encode(const v1::PeerMessage& message) {
+  return net::OutFrame::FromString(message.SerializeAsString());
+}
 
 }  // namespace
 
@@ -28,253 +34,220 @@ v1::PeerMessage MakeHello(const PeerOptions& options, MemberId to,
   return message;
 }
 
-std::string CheckHello(const PeerOptions& options,
-                       const v1::PeerMessage& message) {
-  std::string me = "member " + std::to_string(options.self.value());
+// The connection to one peer, over all its incarnations.
+class PeerTransport::Link {
+ public:
+  Link(PeerTransport* owner, MemberId peer, std::string address)
+      : owner_(owner), peer_(peer), address_(std::move(address)) {}
+  ~Link() {
+    if (link_ != nullptr) link_->Finish();
+  }
+
+  void Dial() {
+    const std::optional<net::HostPort> at = net::SplitHostPort(address_);
+    if (!at.has_value()) return OnEnded("the address is not host:port");
+    net::FrameLink::Options options;
+    options.host = at->host;
+    options.port = at->port;
+    options.tcp_congestion = owner_->options_.tcp_congestion;
+    options.max_frame_bytes = kMaxPeerFrameBytes;
+    link_ = net::FrameLink::Dial(
+        owner_->loop_, std::move(options),
+        {[this](Bytes frame) { OnAnswer(frame); },
+         [this](const std::string& why) { OnEnded(why); }});
+    link_->Send(Encode(MakeHello(owner_->options_, peer_, false)));
+    for (net::OutFrame& frame : waiting_) link_->Send(std::move(frame));
+    ForgetWaiting();
+  }
+  void Send(const v1::PeerMessage& message) {
+    net::OutFrame frame = Encode(message);
+    if (link_ != nullptr) {
+      link_->Send(std::move(frame));
+    } else {
+      waiting_bytes_ += frame.size();
+      waiting_.push_back(std::move(frame));
+    }
+    const int64_t queued =
+        link_ != nullptr ? link_->unsent_bytes() : waiting_bytes_;
+    if (queued <= owner_->options_.max_queued_bytes) return;
+    LOG(WARNING) << "peer " << peer_ << " does not keep up; queued_bytes="
+                 << queued << ", cutting it off";
+    Reset();
+  }
+  // The peer is there: no reason to wait.
+  void DialSoon() { redial_at_ms_ = 0; }
+  void OnTick(int64_t now_ms) {
+    if (link_ == nullptr && now_ms >= redial_at_ms_) Dial();
+  }
+  bool connected() const { return connected_; }
+  const std::string& address() const { return address_; }
+
+ private:
+  // Anything the peer says but no shows that it took the hello.
+  void OnAnswer(const Bytes& frame) {
+    std::string scratch;
+    const std::string_view bytes = frame.Flat(&scratch);
+    v1::PeerAck ack;
+    if (!ack.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+      link_->Close();
+      return OnEnded("an answer that cannot be read");
+    }
+    if (!ack.refused().empty()) return OnRefused(ack.refused());
+    if (std::exchange(connected_, true)) return;
+    failures_ = 0;
+    last_refusal_.clear();
+    LOG(INFO) << "connected to peer " << peer_ << " at " << address_;
+  }
+
+  void OnRefused(const std::string& why) {
+    const int64_t now_ms = Clock::Real().MonotonicMs();
+    if (why != last_refusal_ || now_ms >= repeat_refusal_at_ms_) {
+      LOG(WARNING) << "peer " << peer_ << " at " << address_
+                   << " refuses this member: " << why;
+      last_refusal_ = why;
+      repeat_refusal_at_ms_ = now_ms + kRepeatRefusalMs;
+    }
+    link_->Close();
+    ++failures_;  // which leaves the line below to the first one
+    OnEnded(why);
+    redial_at_ms_ = now_ms + owner_->options_.redial_refused_ms;
+  }
+
+  void Reset() {
+    if (link_ != nullptr) {
+      link_->Close();
+      link_.reset();
+    }
+    PauseBeforeRedial();
+    owner_->handler_.on_reset(peer_);
+  }
+
+  void OnEnded(const std::string& why) {
+    if (connected_ || failures_ == 0) {
+      LOG(WARNING) << (connected_ ? "lost peer " : "no connection to peer ")
+                   << peer_ << " at " << address_ << ": " << why;
+    }
+    link_.reset();
+    PauseBeforeRedial();
+    owner_->handler_.on_reset(peer_);
+    owner_->handler_.on_lost(peer_);
+  }
+
+  void PauseBeforeRedial() {
+    connected_ = false;
+    ForgetWaiting();
+    const PeerOptions& options = owner_->options_;
+    redial_at_ms_ =
+        Clock::Real().MonotonicMs() +
+        std::min(options.redial_min_ms << std::min<size_t>(failures_, 10),
+                 options.redial_max_ms);
+    ++failures_;
+  }
+
+  void ForgetWaiting() {
+    waiting_.clear();
+    waiting_bytes_ = 0;
+  }
+
+  PeerTransport* const owner_;
+  const MemberId peer_;
+  const std::string address_;
+  std::shared_ptr<net::FrameLink> link_;  // null: there is a pause
+  std::vector<net::OutFrame> waiting_;    // for the next one
+  int64_t waiting_bytes_ = 0;
+  bool connected_ = false;
+  size_t failures_ = 0;
+  int64_t redial_at_ms_ = 0;
+  std::string last_refusal_;
+  int64_t repeat_refusal_at_ms_ = 0;
+};
+
+PeerTransport::PeerTransport(PeerOptions options, net::Loop* loop,
+                             Handler handler)
+    : options_(std::move(options)),
+      loop_(loop),
+      handler_(std::move(handler)) {
+  for (const auto& [peer, address] : options_.addresses) AddLink(peer, address);
+}
+
+PeerTransport::~PeerTransport() = default;
+
+void PeerTransport::AddLink(MemberId peer, const std::string& address) {
+  links_[peer] = std::make_unique<Link>(this, peer, address);
+  if (started_ && !stopping_) links_[peer]->Dial();
+}
+
+void PeerTransport::Start() {
+  started_ = true;
+  for (auto& [peer, link] : links_) link->Dial();
+}
+
+void PeerTransport::SetPeers(std::map<MemberId, std::string> addresses) {
+  addresses.erase(options_.self);
+  for (auto it = links_.begin(); it != links_.end();) {
+    const auto named = addresses.find(it->first);
+    if (named != addresses.end() && named->second == it->second->address()) {
+      ++it;
+      continue;
+    }
+    const MemberId peer = it->first;
+    LOG(INFO) << "peer " << peer << " at " << it->second->address()
+              << (named == addresses.end() ? " is let go"
+                                           : " is at " + named->second);
+    it = links_.erase(it);
+    if (named == addresses.end()) inbound_.erase(peer);
+    handler_.on_reset(peer);
+  }
+  for (const auto& [peer, address] : addresses) {
+    if (links_.count(peer) == 0) AddLink(peer, address);
+  }
+}
+
+void PeerTransport::Send(MemberId to, const v1::PeerMessage& message) {
+  auto it = links_.find(to);
+  if (it != links_.end()) it->second->Send(message);
+}
+
+void PeerTransport::OnTick(int64_t now_ms) {
+  if (stopping_) return;
+  for (auto& [peer, link] : links_) link->OnTick(now_ms);
+}
+
+void PeerTransport::Stop() {
+  stopping_ = true;
+  links_.clear();
+}
+
+bool PeerTransport::connected(MemberId peer) const {
+  auto it = links_.find(peer);
+  return it != links_.end() && it->second->connected();
+}
+
+std::string PeerTransport::address(MemberId peer) const {
+  auto it = links_.find(peer);
+  return it == links_.end() ? "" : it->second->address();
+}
+
+std::string PeerTransport::CheckHello(const v1::PeerMessage& message) const {
+  const std::string me = "member " + std::to_string(options_.self.value());
   if (!message.has_hello()) return "the first message must be a hello";
   if (message.hello().protocol_version() != kProtocolVersion) {
     return "peer protocol version " +
            std::to_string(message.hello().protocol_version()) +
            " is not known to " + me;
   }
-  if (message.hello().ensemble() != options.ensemble) {
-    return me + " belongs to ensemble '" + options.ensemble + "', not to '" +
+  if (message.hello().ensemble() != options_.ensemble) {
+    return me + " belongs to ensemble '" + options_.ensemble + "', not to '" +
            message.hello().ensemble() + "'";
   }
-  if (message.to() != options.self.value()) {
+  if (message.to() != options_.self.value()) {
     return "this is " + me + ", not member " + std::to_string(message.to());
   }
-  if (options.addresses.count(MemberId(message.from())) == 0) {
-    return "member " + std::to_string(message.from()) + " is not known to " +
-           me;
+  if (links_.count(MemberId(message.from())) == 0) {
+    return "member " + std::to_string(message.from()) +
+           " is not in the ensemble that " + me + " knows";
   }
   return "";
-}
-
-// The outbound stream to one peer, over all its incarnations.
-class PeerTransport::Link {
- public:
-  Link(PeerTransport* owner, MemberId peer, const std::string& address)
-      : owner_(owner), peer_(peer), address_(address) {}
-
-  void Dial() {
-    call_ = new Call(this);
-    connected_ = false;
-  }
-  void Send(v1::PeerMessage message) {
-    queued_bytes_ += message.ByteSizeLong();
-    queue_.push_back(std::move(message));
-    if (queued_bytes_ <= owner_->options_.max_queued_bytes) return;
-    LOG(WARNING) << "peer " << peer_ << " does not keep up; queued_bytes="
-                 << queued_bytes_ << ", cutting it off";
-    Reset();
-  }
-  void Pump() {
-    if (call_ != nullptr) call_->Pump();
-  }
-  // The peer is there: no reason to wait.
-  void DialSoon() { redial_at_ms_ = 0; }
-  void OnTick(int64_t now_ms) {
-    if (call_ == nullptr && !owner_->stopping_ && now_ms >= redial_at_ms_) {
-      Dial();
-    }
-  }
-  void Stop() {
-    if (call_ != nullptr) call_->Cancel();
-  }
-  bool idle() const { return call_ == nullptr; }
-  bool connected() const { return connected_; }
-
- private:
-  // One incarnation. Deletes itself when its last operation is done.
-  class Call {
-   public:
-    explicit Call(Link* link) : link_(link) {
-      channel_ = rpc::NewChannel(link_->address_);
-      stub_ = v1::CoordinatorPeer::NewStub(channel_);
-      stream_ = stub_->PrepareAsyncMessages(&context_, queue());
-      operations_ = 1;
-      stream_->StartCall(&started_);
-    }
-    void Pump() {
-      if (!ready_ || writing_ || failed_ || link_->queue_.empty()) return;
-      v1::PeerMessage& next = link_->queue_.front();
-      link_->queued_bytes_ -= std::min(next.ByteSizeLong(),
-                                       link_->queued_bytes_);
-      outgoing_ = std::move(next);
-      link_->queue_.pop_front();
-      outgoing_.set_sequence(++sequence_);
-      Write(!link_->queue_.empty());
-    }
-    void Cancel() { context_.TryCancel(); }
-
-   private:
-    grpc::CompletionQueue* queue() {
-      return link_->owner_->loop_->queue();
-    }
-    void Write(bool more) {
-      writing_ = true;
-      ++operations_;
-      grpc::WriteOptions options;
-      if (more) options.set_buffer_hint();
-      stream_->Write(outgoing_, options, &written_);
-    }
-    void OnStarted(bool ok) {
-      --operations_;
-      if (!ok || failed_) return Fail();
-      outgoing_ = MakeHello(link_->owner_->options_, link_->peer_, false);
-      outgoing_.set_sequence(++sequence_);
-      Write(false);
-      ++operations_;
-      stream_->Read(&ack_, &read_);
-    }
-    void OnWritten(bool ok) {
-      --operations_;
-      writing_ = false;
-      if (!ok || failed_) return Fail();
-      ready_ = true;
-      Pump();
-    }
-    // Anything the peer says shows that it took the hello.
-    void OnRead(bool ok) {
-      --operations_;
-      if (!ok || failed_) return Fail();
-      if (!link_->connected_) {
-        link_->connected_ = true;
-        link_->failures_ = 0;
-        LOG(INFO) << "connected to peer " << link_->peer_ << " at "
-                  << link_->address_;
-      }
-      ++operations_;
-      stream_->Read(&ack_, &read_);
-    }
-    // An operation has failed: the call is over once all others are back too.
-    void Fail() {
-      if (!std::exchange(failed_, true)) {
-        context_.TryCancel();
-        ++operations_;
-        stream_->Finish(&status_, &finished_);
-        return;
-      }
-      MaybeEnd();
-    }
-    void OnFinished(bool) {
-      --operations_;
-      finished_done_ = true;
-      MaybeEnd();
-    }
-    void MaybeEnd() {
-      if (!finished_done_ || operations_ > 0) return;
-      link_->OnCallEnded(status_);
-      delete this;
-    }
-    Link* const link_;
-    std::shared_ptr<grpc::Channel> channel_;
-    std::unique_ptr<v1::CoordinatorPeer::Stub> stub_;
-    grpc::ClientContext context_;
-    std::unique_ptr<
-        grpc::ClientAsyncReaderWriter<v1::PeerMessage, v1::PeerAck>>
-        stream_;
-    v1::PeerMessage outgoing_;
-    v1::PeerAck ack_;
-    grpc::Status status_;
-    uint64_t sequence_ = 0;
-    int operations_ = 0;
-    bool ready_ = false;  // the hello is written
-    bool writing_ = false;
-    bool failed_ = false;
-    bool finished_done_ = false;
-    Operation<Call> started_{this, &Call::OnStarted};
-    Operation<Call> written_{this, &Call::OnWritten};
-    Operation<Call> read_{this, &Call::OnRead};
-    Operation<Call> finished_{this, &Call::OnFinished};
-  };
-
-  void Reset() {
-    queue_.clear();
-    queued_bytes_ = 0;
-    own_doing_ = true;
-    if (call_ != nullptr) call_->Cancel();
-    owner_->handler_.on_reset(peer_);
-  }
-
-  void OnCallEnded(const grpc::Status& status) {
-    call_ = nullptr;
-    bool was_connected = std::exchange(connected_, false);
-    bool own_doing = std::exchange(own_doing_, false);
-    queue_.clear();
-    queued_bytes_ = 0;
-    if (owner_->stopping_) return;
-    if (was_connected ||
-        (failures_ == 0 &&
-         status.error_code() != grpc::StatusCode::UNAVAILABLE)) {
-      LOG(WARNING) << "lost peer " << peer_ << " at " << address_ << ": "
-                   << status.error_message();
-    }
-    const PeerOptions& options = owner_->options_;
-    int64_t pause = std::min(
-        options.redial_min_ms << std::min<size_t>(failures_, 10),
-        options.redial_max_ms);
-    ++failures_;
-    redial_at_ms_ = Clock::Real().MonotonicMs() + pause;
-    owner_->handler_.on_reset(peer_);
-    if (!own_doing) owner_->handler_.on_lost(peer_);
-  }
-
-  PeerTransport* const owner_;
-  const MemberId peer_;
-  const std::string address_;
-  Call* call_ = nullptr;
-  bool connected_ = false;
-  bool own_doing_ = false;  // this side cancelled the call
-  size_t failures_ = 0;
-  int64_t redial_at_ms_ = 0;
-  std::deque<v1::PeerMessage> queue_;
-  size_t queued_bytes_ = 0;
-};
-
-PeerTransport::PeerTransport(PeerOptions options, EventLoop* loop,
-                             Handler handler)
-    : options_(std::move(options)),
-      loop_(loop),
-      handler_(std::move(handler)) {
-  for (const auto& [peer, address] : options_.addresses) {
-    links_[peer] = std::make_unique<Link>(this, peer, address);
-  }
-}
-
-PeerTransport::~PeerTransport() = default;
-
-void PeerTransport::Start() {
-  for (auto& [peer, link] : links_) link->Dial();
-}
-
-void PeerTransport::Send(MemberId to, v1::PeerMessage message) {
-  auto it = links_.find(to);
-  if (it != links_.end()) it->second->Send(std::move(message));
-}
-
-void PeerTransport::EndTurn() {
-  for (auto& [peer, link] : links_) link->Pump();
-}
-
-void PeerTransport::OnTick(int64_t now_ms) {
-  for (auto& [peer, link] : links_) link->OnTick(now_ms);
-}
-
-void PeerTransport::Stop() {
-  stopping_ = true;
-  for (auto& [peer, link] : links_) link->Stop();
-}
-
-bool PeerTransport::idle() const {
-  return std::all_of(links_.begin(), links_.end(),
-                     [](const auto& link) { return link.second->idle(); });
-}
-
-bool PeerTransport::connected(MemberId peer) const {
-  auto it = links_.find(peer);
-  return it != links_.end() && it->second->connected();
 }
 
 void PeerTransport::OnInboundOpen(MemberId from, uint64_t stream) {
@@ -285,11 +258,12 @@ void PeerTransport::OnInboundOpen(MemberId from, uint64_t stream) {
   if (link != links_.end()) link->second->DialSoon();
 }
 
-void PeerTransport::OnInboundMessage(MemberId from, uint64_t stream,
+bool PeerTransport::OnInboundMessage(MemberId from, uint64_t stream,
                                      v1::PeerMessage message) {
   auto it = inbound_.find(from);
-  if (it == inbound_.end() || it->second != stream) return;
+  if (it == inbound_.end() || it->second != stream) return false;
   handler_.on_message(std::move(message));
+  return true;
 }
 
 void PeerTransport::OnInboundClosed(MemberId from, uint64_t stream) {

@@ -1,9 +1,10 @@
-// Messages between members: one outbound gRPC stream to each peer, and what the
-// peers' streams bring in.
+// Messages between members: one connection to each peer, which we dial, and what
+// comes in on those that the peers have dialled.
 //
-// Lives on the event loop. Messages to a peer arrive in the order sent, or the
-// link is reported as reset: after on_reset anything given before may be lost.
-// A link is dialled again, with a growing pause, until Stop.
+// Lives on the loop. Messages to a peer arrive in the order sent, or the link is
+// reported as reset: after on_reset anything given before may be lost. A link is
+// dialled again, with a growing pause, until Stop. What a turn sends to a peer
+// leaves in one system call at its end.
 #ifndef SILLOK_COORDINATOR_SERVER_PEER_TRANSPORT_H_
 #define SILLOK_COORDINATOR_SERVER_PEER_TRANSPORT_H_
 
@@ -12,31 +13,34 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 
 #include "base/ids.h"
-#include "coordinator/server/event_loop.h"
-#include "proto/peer.grpc.pb.h"
+#include "base/net/loop.h"
+#include "proto/peer.pb.h"
 
 namespace sillok::coord {
 
 struct PeerOptions {
   MemberId self{0};
-  std::map<MemberId, std::string> addresses;  // host:port of the other members
+  // host:port of the other members at the start; SetPeers changes them.
+  std::map<MemberId, std::string> addresses;
   // Both ends must have the same; keeps ensembles apart that were configured
   // into one another by mistake.
   std::string ensemble;
   // Bytes that wait for one peer. A peer that lags further is cut off and
   // starts over: what matters is sent again.
-  size_t max_queued_bytes = 128 << 20;
+  int64_t max_queued_bytes = 128 << 20;
   int64_t redial_min_ms = 20;
   int64_t redial_max_ms = 500;
+  // After it has refused us; a peer that comes to know us dials by itself.
+  int64_t redial_refused_ms = 2'000;
+  std::string tcp_congestion;  // "" leaves the system's
 };
 
-// Says whether a peer's hello is one for us: empty, or what is wrong.
-std::string CheckHello(const PeerOptions& options,
-                       const v1::PeerMessage& message);
+// No frame between members is longer.
+constexpr int32_t kMaxPeerFrameBytes = 256 << 20;
+
 v1::PeerMessage MakeHello(const PeerOptions& options, MemberId to,
                           bool snapshot);
 
@@ -50,37 +54,47 @@ class PeerTransport {
     std::function<void(MemberId)> on_lost;
   };
 
-  PeerTransport(PeerOptions options, EventLoop* loop, Handler handler);
+  // `loop` outlives it.
+  PeerTransport(PeerOptions options, net::Loop* loop, Handler handler);
   ~PeerTransport();
 
   // Dials all peers.
   void Start();
+  // Who the others are from now on (this member is left out if it is named).
+  // New ones are dialled, and those with another address anew; who is not named
+  // gets what was sent and is then let go, and is not heard any more.
+  void SetPeers(std::map<MemberId, std::string> addresses);
   // The message is dropped if `to` is no peer.
-  void Send(MemberId to, v1::PeerMessage message);
-  // After the sends of a turn.
-  void EndTurn();
+  void Send(MemberId to, const v1::PeerMessage& message);
   // Redials that are due.
   void OnTick(int64_t now_ms);
-  // Cancels all streams; the loop must run on until `idle`.
+  // Ends all links once what was sent is out.
   void Stop();
-  bool idle() const;
   bool connected(MemberId peer) const;
+  // "" if it is no peer.
+  std::string address(MemberId peer) const;
 
-  // A peer's stream: `stream` is unique among all of them. A newer stream of a
+  // Says whether a hello is one for us: empty, or what is wrong.
+  std::string CheckHello(const v1::PeerMessage& message) const;
+  // A peer's connection: `stream` is unique among all of them. A newer one of a
   // peer replaces the older one.
   void OnInboundOpen(MemberId from, uint64_t stream);
-  void OnInboundMessage(MemberId from, uint64_t stream,
+  // False if the connection counts no more: it may be closed.
+  bool OnInboundMessage(MemberId from, uint64_t stream,
                         v1::PeerMessage message);
   void OnInboundClosed(MemberId from, uint64_t stream);
 
  private:
   class Link;
 
+  void AddLink(MemberId peer, const std::string& address);
+
   const PeerOptions options_;
-  EventLoop* const loop_;
+  net::Loop* const loop_;
   const Handler handler_;
   std::map<MemberId, std::unique_ptr<Link>> links_;
   std::map<MemberId, uint64_t> inbound_;  // the stream that counts, by peer
+  bool started_ = false;
   bool stopping_ = false;
 };
 

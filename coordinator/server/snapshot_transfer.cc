@@ -1,12 +1,10 @@
 #include "coordinator/server/snapshot_transfer.h"
 
-#include <grpcpp/grpcpp.h>
-
+#include <optional>
 #include <utility>
 
-#include "base/rpc/channel.h"
+#include "base/net/frame_link.h"
 #include "base/status_macros.h"
-#include "proto/peer.grpc.pb.h"
 
 namespace sillok::coord {
 namespace {
@@ -17,6 +15,18 @@ struct FreeChecksum {
   void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
 };
 
+constexpr int32_t kMaxAckBytes = 64 << 10;
+
+absl::Status ReadAck(net::BlockingLink* link) {
+  ASSIGN_OR_RETURN(const std::string bytes, link->Read(kMaxAckBytes));
+  v1::PeerAck ack;
+  if (!ack.ParseFromString(bytes)) {
+    return absl::UnavailableError("an answer that cannot be read");
+  }
+  if (!ack.refused().empty()) return absl::UnavailableError(ack.refused());
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 SnapshotSender::SnapshotSender(const PeerOptions& options,
@@ -26,67 +36,62 @@ SnapshotSender::SnapshotSender(const PeerOptions& options,
 SnapshotSender::~SnapshotSender() {
   std::lock_guard lock(mutex_);
   stopping_ = true;
-  if (current_ != nullptr) current_->TryCancel();
+  if (current_ != nullptr) current_->ShutDown();
   // The executor, a member, runs the rest (which ends at once) and joins.
 }
 
-void SnapshotSender::Send(MemberId to, uint32_t epoch) {
+void SnapshotSender::Send(MemberId to, std::string address, uint32_t epoch) {
   ++pending_;
-  executor_.Post([this, to, epoch] {
+  executor_.Post([this, to, address = std::move(address), epoch] {
     Zxid zxid;
-    absl::Status status = Stream(to, epoch, &zxid);
+    absl::Status status = Stream(to, address, epoch, &zxid);
     --pending_;
     done_(to, epoch, zxid, status);
   });
 }
 
-absl::Status SnapshotSender::Stream(MemberId to, uint32_t epoch, Zxid* zxid) {
-  auto address = options_.addresses.find(to);
-  if (address == options_.addresses.end()) {
-    return absl::NotFoundError("no such peer");
-  }
-  grpc::ClientContext context;
-  {
-    std::lock_guard lock(mutex_);
-    if (stopping_) return absl::CancelledError("stopping");
-    current_ = &context;
-  }
-  auto reset = [this] {
-    std::lock_guard lock(mutex_);
-    current_ = nullptr;
-  };
+bool SnapshotSender::Begin(net::BlockingLink* link) {
+  std::lock_guard lock(mutex_);
+  if (stopping_) return false;
+  current_ = link;
+  return true;
+}
+
+void SnapshotSender::End() {
+  std::lock_guard lock(mutex_);
+  current_ = nullptr;
+}
+
+absl::Status SnapshotSender::Stream(MemberId to, const std::string& address,
+                                    uint32_t epoch, Zxid* zxid) {
+  const std::optional<net::HostPort> at = net::SplitHostPort(address);
+  if (!at.has_value()) return absl::NotFoundError("no such peer");
+  net::BlockingLink::Options options;
+  options.host = at->host;
+  options.port = at->port;
+  options.tcp_congestion = options_.tcp_congestion;
+  ASSIGN_OR_RETURN(std::unique_ptr<net::BlockingLink> link,
+                   net::BlockingLink::Dial(options));
+  if (!Begin(link.get())) return absl::CancelledError("stopping");
+  absl::Status status;
   absl::StatusOr<std::unique_ptr<SnapshotReader>> reader =
       store_->OpenSnapshot(kChunkBytes);
-  if (!reader.ok()) {
-    reset();
-    return reader.status();
-  }
-  *zxid = (*reader)->zxid();
-  auto stub = v1::CoordinatorPeer::NewStub(rpc::NewChannel(address->second));
-  auto stream = stub->Messages(&context);
-  // A receiver that refuses ends the call; the reason is in its status.
-  absl::Status status = Chunks(
-      reader->get(), to, epoch,
-      [&](const v1::PeerMessage& message) { return stream->Write(message); });
-  if (status.ok() || absl::IsUnavailable(status)) {
-    stream->WritesDone();
+  if (reader.ok()) {
+    *zxid = (*reader)->zxid();
+    status = Chunks(reader->get(), link.get(), to, epoch);
   } else {
-    context.TryCancel();
+    status = reader.status();
   }
-  v1::PeerAck ack;
-  while (stream->Read(&ack)) {
-  }
-  grpc::Status end = stream->Finish();
-  reset();
-  if (!end.ok()) return absl::UnavailableError(end.error_message());
+  End();
   return status;
 }
 
-absl::Status SnapshotSender::Chunks(
-    SnapshotReader* reader, MemberId to, uint32_t epoch,
-    const std::function<bool(const v1::PeerMessage&)>& write) {
+absl::Status SnapshotSender::Chunks(SnapshotReader* reader,
+                                    net::BlockingLink* link, MemberId to,
+                                    uint32_t epoch) {
   v1::PeerMessage message = MakeHello(options_, to, true);
-  if (!write(message)) return absl::UnavailableError("the peer hung up");
+  RETURN_IF_ERROR(link->Write(message.SerializeAsString()));
+  RETURN_IF_ERROR(ReadAck(link));
   std::unique_ptr<XXH3_state_t, FreeChecksum> checksum(XXH3_createState());
   XXH3_64bits_reset(checksum.get());
   uint64_t id = next_id_++;
@@ -102,10 +107,15 @@ absl::Status SnapshotSender::Chunks(
     chunk->set_data(*std::move(data));
     chunk->set_last(!next.has_value());
     if (chunk->last()) chunk->set_checksum(XXH3_64bits_digest(checksum.get()));
-    if (!write(message)) return absl::UnavailableError("the peer hung up");
+    absl::Status written = link->Write(message.SerializeAsString());
+    if (!written.ok()) {
+      // A receiver that refuses says why and hangs up.
+      absl::Status refused = ReadAck(link);
+      return refused.ok() ? written : refused;
+    }
     data = std::move(next);
   }
-  return absl::OkStatus();
+  return ReadAck(link);
 }
 
 SnapshotSink::SnapshotSink(CoordinatorStore* store)

@@ -9,19 +9,15 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <string>
 
 #include "absl/status/status.h"
 #include "base/ids.h"
+#include "base/net/blocking_link.h"
 #include "base/strand.h"
 #include "coordinator/server/peer_transport.h"
 #include "coordinator/store/store.h"
 #include "proto/peer.pb.h"
-
-namespace grpc {
-class ClientContext;
-}
 
 namespace sillok::coord {
 
@@ -39,14 +35,19 @@ class SnapshotSender {
   // Cancels what is under way.
   ~SnapshotSender();
 
-  void Send(MemberId to, uint32_t epoch);
+  // `address`: host:port of the receiver.
+  void Send(MemberId to, std::string address, uint32_t epoch);
   // Asked for and not done.
   int pending() const { return pending_; }
 
  private:
-  absl::Status Stream(MemberId to, uint32_t epoch, Zxid* zxid);
-  absl::Status Chunks(SnapshotReader* reader, MemberId to, uint32_t epoch,
-                      const std::function<bool(const v1::PeerMessage&)>& write);
+  absl::Status Stream(MemberId to, const std::string& address, uint32_t epoch,
+                      Zxid* zxid);
+  absl::Status Chunks(SnapshotReader* reader, net::BlockingLink* link,
+                      MemberId to, uint32_t epoch);
+  // False: this sender stops.
+  bool Begin(net::BlockingLink* link);
+  void End();
 
   const PeerOptions options_;
   CoordinatorStore* const store_;
@@ -55,8 +56,8 @@ class SnapshotSender {
   uint64_t next_id_ = 1;  // sender's thread
 
   std::mutex mutex_;
-  bool stopping_ = false;                   // under mutex_
-  grpc::ClientContext* current_ = nullptr;  // under mutex_
+  bool stopping_ = false;                 // under mutex_
+  net::BlockingLink* current_ = nullptr;  // under mutex_
   Executor executor_{"coord-snap-out", 1};
 };
 
