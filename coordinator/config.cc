@@ -2,63 +2,31 @@
 
 #include <algorithm>
 #include <fstream>
+#include <map>
+#include <utility>
 #include <vector>
 
 #include "base/status_macros.h"
 #include "base/version.h"
+#include "coordinator/tree/ensemble_text.h"
 #include "fmt/format.h"
 
 namespace sillok {
 namespace {
 
-constexpr int64_t kMaxMember = 255;  // it is the top byte of session ids
+using Members = std::map<MemberId, v1::EnsembleMember>;
 
-bool IsPort(const std::string& text) {
-  return !text.empty() && text.size() <= 5 &&
-         text.find_first_not_of("0123456789") == std::string::npos &&
-         std::stoi(text) <= 65535;
-}
-
-std::vector<std::string> SplitAt(const std::string& text, char separator) {
-  std::vector<std::string> parts(1);
-  for (char c : text) {
-    if (c == separator) {
-      parts.emplace_back();
-    } else {
-      parts.back() += c;
-    }
-  }
-  return parts;
-}
-
-// "a:b:c" cut at the colons; an address in brackets stays whole.
-std::vector<std::string> SplitColons(const std::string& text) {
-  std::vector<std::string> parts(1);
-  int depth = 0;
-  for (char c : text) {
-    if (c == '[') ++depth;
-    if (c == ']') --depth;
-    if (c == ':' && depth == 0) {
-      parts.emplace_back();
-    } else {
-      parts.back() += c;
-    }
-  }
-  return parts;
-}
+constexpr int64_t kMaxMember = kMaxMemberId;
 
 std::string CheckServer(const std::string& text) {
   return ParseServer(text).ok()
              ? ""
-             : "host:peerport[:participant|observer][;clientport"
+             : "host:peerport[:participant|observer][;grpcport"
                "[;zookeeperport]]";
 }
 
 std::string CheckHostPort(const std::string& text) {
-  std::vector<std::string> parts = SplitColons(text);
-  return parts.size() == 2 && !parts[0].empty() && IsPort(parts[1])
-             ? ""
-             : "host:port";
+  return !HostOf(text).empty() && PortOf(text) >= 0 ? "" : "host:port";
 }
 
 void AddEnsembleKeys(ConfigSpec* spec) {
@@ -67,10 +35,12 @@ void AddEnsembleKeys(ConfigSpec* spec) {
             "file dataDir/myid.",
             0, kMaxMember)
       .Prefix("server.",
-              "server.N=host:peerport[:participant|observer][;clientport"
+              "server.N=host:peerport[:participant|observer][;grpcport"
               "[;zookeeperport]]: one line for each member, the same on all of "
               "them. ZooKeeper's host:port:electionport[:role][;clientport] is "
-              "understood, too. None: an ensemble of this member alone.",
+              "understood, too. None: an ensemble of this member alone. Once "
+              "the members were changed at run time these lines do not count "
+              "any more.",
               CheckServer)
       .Bool("quorumListenOnAllIPs", false,
             "Listen for peers on all addresses, not only on that of this "
@@ -141,6 +111,9 @@ void AddTreeKeys(ConfigSpec* spec) {
       .Bool("extendedTypesEnabled", true,
             "Znodes with a time to live may be created. (ZooKeeper's default "
             "is false.)")
+      .Bool("reconfigEnabled", true,
+            "Members may be added and removed at run time, by who has WRITE on "
+            "/zookeeper/config. (ZooKeeper's default is false.)")
       .Bool("skipACL", false, "No ACL keeps anybody from anything.")
       .String("DigestAuthenticationProvider.superDigest", "",
               "user:base64(sha1(user:password)) of who may do anything; empty "
@@ -188,16 +161,17 @@ absl::StatusOr<int64_t> ReadMyId(const std::string& data_dir) {
   return id;
 }
 
-void FillDoor(const Config& config, const ServerAddress& own,
+void FillDoor(const Config& config, const v1::EnsembleMember& own,
               CoordinatorOptions* options) {
   options->words_whitelist = config.GetString("4lw.commands.whitelist");
   int64_t port = config.GetInt("clientPort");
   std::string host = config.GetString("clientPortAddress");
   // A server line that names the port is worth more than a default.
-  if (!config.IsSet("clientPort") && !own.zookeeper.empty()) {
-    std::vector<std::string> parts = SplitColons(own.zookeeper);
-    port = std::stoi(parts[1]);
-    if (!config.IsSet("clientPortAddress")) host = parts[0];
+  const std::string said =
+      ReachableAddress(own.zookeeper_address(), own.peer_address());
+  if (!config.IsSet("clientPort") && !said.empty()) {
+    port = PortOf(said);
+    if (!config.IsSet("clientPortAddress")) host = HostOf(said);
   }
   if (port < 0) return;
   coord::ZookeeperDoorOptions door;
@@ -211,23 +185,20 @@ void FillDoor(const Config& config, const ServerAddress& own,
   // Twice the longest silence of a client whose session lives.
   door.idle_timeout_ms = 2 * member.max_session_timeout_ms;
   options->zookeeper = door;
-  if (own.zookeeper.empty() && port > 0) {
-    options->node.zookeeper_addresses[options->node.peers.self] = fmt::format(
-        "{}:{}", door.host.empty() ? SplitColons(own.peer)[0] : door.host,
+  if (port > 0) {
+    options->node.zookeeper_address = fmt::format(
+        "{}:{}", door.host.empty() ? HostOf(own.peer_address()) : door.host,
         port);
   }
 }
 
 // What ZooKeeper's `conf` lists.
-void FillMonitor(const Config& config,
-                 const std::map<MemberId, ServerAddress>& servers,
-                 MemberId self, CoordinatorOptions* options) {
+void FillMonitor(const Config& config, const Members& servers, MemberId self,
+                 CoordinatorOptions* options) {
   coord::MonitorConstants& monitor = options->monitor;
   const coord::MemberOptions& member = options->node.member;
   monitor.version = fmt::format("3.9.0-sillok-{}", kVersion);
   monitor.member_id = self.value();
-  monitor.voters = member.zab.voters.size();
-  monitor.observes = member.zab.observes();
   monitor.data_dir = options->data_dir;
   auto add = [&](const std::string& key, const auto& value) {
     monitor.config.emplace_back(key, fmt::format("{}", value));
@@ -242,51 +213,12 @@ void FillMonitor(const Config& config,
   add("maxSessionTimeout", member.max_session_timeout_ms);
   add("serverId", self.value());
   add("jute.maxbuffer", config.GetInt("jute.maxbuffer"));
-  if (servers.size() == 1) return;
+  if (servers.empty()) return;
   add("initLimit", config.GetInt("initLimit"));
   add("syncLimit", config.GetInt("syncLimit"));
-  add("peerType", monitor.observes ? 1 : 0);
-  for (const auto& [id, server] : servers) {
-    monitor.servers.push_back(fmt::format(
-        "server.{}={}:{}{}", id.value(), server.peer,
-        server.observer ? "observer" : "participant",
-        server.zookeeper.empty() ? "" : ";" + server.zookeeper));
-  }
 }
 
 }  // namespace
-
-absl::StatusOr<ServerAddress> ParseServer(const std::string& text) {
-  auto bad = [&] {
-    return absl::InvalidArgumentError(
-        "'" + text +
-        "' is not host:peerport[:role][;clientport[;zookeeperport]]");
-  };
-  const std::vector<std::string> parts = SplitAt(text, ';');
-  std::vector<std::string> peer = SplitColons(parts[0]);
-  ServerAddress server;
-  if (peer.size() > 2 &&
-      (peer.back() == "observer" || peer.back() == "participant")) {
-    server.observer = peer.back() == "observer";
-    peer.pop_back();
-  }
-  const bool zookeepers = peer.size() == 3;  // it has an election port
-  if (peer.size() < 2 || peer.size() > 3 || peer[0].empty() ||
-      !IsPort(peer[1]) || !IsPort(peer.back()) ||
-      parts.size() > (zookeepers ? 2 : 3)) {
-    return bad();
-  }
-  server.peer = peer[0] + ":" + peer[1];
-  for (size_t i = 1; i < parts.size(); ++i) {
-    const std::vector<std::string> client = SplitColons(parts[i]);
-    if (!IsPort(client.back()) || client.size() > 2) return bad();
-    std::string host = client.size() == 2 ? client[0] : peer[0];
-    if (host == "0.0.0.0" || host == "[::]") host = peer[0];
-    (zookeepers || i == 2 ? server.zookeeper : server.client) =
-        host + ":" + client.back();
-  }
-  return server;
-}
 
 const ConfigSpec& CoordinatorConfigSpec() {
   static const ConfigSpec* spec = [] {
@@ -306,7 +238,7 @@ absl::StatusOr<CoordinatorOptions> MakeCoordinatorOptions(
   options.data_dir = config.GetString("dataDir");
   options.http_listen = config.GetString("admin.listen");
 
-  std::map<MemberId, ServerAddress> servers;
+  Members servers;
   for (const auto& [number, text] : config.GetPrefix("server.")) {
     if (number.empty() || number.size() > 3 ||
         number.find_first_not_of("0123456789") != std::string::npos ||
@@ -315,7 +247,9 @@ absl::StatusOr<CoordinatorOptions> MakeCoordinatorOptions(
           fmt::format("server.{}: the id must be a number from 1 to {}",
                       number, kMaxMember));
     }
-    ASSIGN_OR_RETURN(servers[MemberId(std::stoi(number))], ParseServer(text));
+    ASSIGN_OR_RETURN(v1::EnsembleMember server, ParseServer(text));
+    server.set_id(std::stoi(number));
+    servers[MemberId(server.id())] = std::move(server);
   }
   int64_t id = config.GetInt("myid");
   if (id == 0 && servers.empty()) id = 1;
@@ -323,15 +257,16 @@ absl::StatusOr<CoordinatorOptions> MakeCoordinatorOptions(
     ASSIGN_OR_RETURN(id, ReadMyId(options.data_dir));
   }
   MemberId self(static_cast<int32_t>(id));
-  if (servers.empty()) servers[self] = {"127.0.0.1:0", "", "", false};
-  if (servers.count(self) == 0) {
+  if (!servers.empty() && servers.count(self) == 0) {
     return absl::InvalidArgumentError(
         fmt::format("this member's id is {}, but there is no server.{}", id,
                     id));
   }
 
-  if (std::all_of(servers.begin(), servers.end(),
-                  [](const auto& server) { return server.second.observer; })) {
+  if (!servers.empty() &&
+      std::all_of(servers.begin(), servers.end(), [](const auto& server) {
+        return server.second.observer();
+      })) {
     return absl::InvalidArgumentError("all members are observers");
   }
 
@@ -340,16 +275,18 @@ absl::StatusOr<CoordinatorOptions> MakeCoordinatorOptions(
   zab.self = self;
   node.peers.self = self;
   node.peers.ensemble = config.GetString("ensemble.name");
-  for (const auto& [member, address] : servers) {
-    (address.observer ? zab.observers : zab.voters).push_back(member);
-    node.client_addresses[member] = address.client;
-    node.zookeeper_addresses[member] = address.zookeeper;
-    if (member != self) node.peers.addresses[member] = address.peer;
+  for (const auto& [member, server] : servers) {
+    (server.observer() ? zab.observers : zab.voters).push_back(member);
+    node.member.ensemble.push_back(server);
+    if (member != self) node.peers.addresses[member] = server.peer_address();
   }
-  const std::string& own = servers[self].peer;
+  v1::EnsembleMember alone;
+  alone.set_peer_address("127.0.0.1:0");
+  if (servers.empty()) zab.voters.push_back(self);
+  const v1::EnsembleMember& own = servers.empty() ? alone : servers[self];
   node.peer_listen = config.GetBool("quorumListenOnAllIPs")
-                         ? "[::]" + own.substr(own.rfind(':'))
-                         : own;
+                         ? fmt::format("[::]:{}", PortOf(own.peer_address()))
+                         : own.peer_address();
   node.client_listen = config.GetString("grpc.listen");
 
   int64_t tick = config.GetInt("tickTime");
@@ -382,6 +319,7 @@ absl::StatusOr<CoordinatorOptions> MakeCoordinatorOptions(
   member.prepare.enforce_quota = config.GetBool("enforceQuota");
   member.prepare.ttl_enabled = config.GetBool("extendedTypesEnabled");
   member.prepare.skip_acl = config.GetBool("skipACL");
+  member.prepare.reconfig_enabled = config.GetBool("reconfigEnabled");
   member.super_digest =
       config.GetString("DigestAuthenticationProvider.superDigest");
   member.reaper.check_interval_ms =
@@ -392,7 +330,7 @@ absl::StatusOr<CoordinatorOptions> MakeCoordinatorOptions(
   node.keep_log_entries = static_cast<size_t>(config.GetInt("snapCount"));
   node.version = kVersion;
 
-  FillDoor(config, servers[self], &options);
+  FillDoor(config, own, &options);
   FillMonitor(config, servers, self, &options);
 
   options.store.directory = options.data_dir;

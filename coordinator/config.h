@@ -3,14 +3,12 @@
 #ifndef SILLOK_COORDINATOR_CONFIG_H_
 #define SILLOK_COORDINATOR_CONFIG_H_
 
-#include <map>
 #include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/config.h"
-#include "base/ids.h"
 #include "coordinator/server/node.h"
 #include "coordinator/store/rocks_store.h"
 #include "coordinator/zookeeper/door.h"
@@ -19,21 +17,6 @@
 namespace sillok {
 
 const ConfigSpec& CoordinatorConfigSpec();
-
-// One `server.N=host:peerport[:role][;clientport[;zookeeperport]]`, where the
-// client port is that of gRPC. ZooKeeper's own form has an election port (which
-// is not used here): `host:port:electionport[:role][;[address:]port]`; then the
-// port behind the semicolon is ZooKeeper's. Ports may have an address before
-// them. role: participant or observer.
-struct ServerAddress {
-  std::string peer;       // host:port
-  std::string client;     // host:port of gRPC, "" when not said
-  std::string zookeeper;  // host:port, "" when not said
-  bool observer = false;  // does not vote
-  friend bool operator==(const ServerAddress&,
-                         const ServerAddress&) = default;
-};
-absl::StatusOr<ServerAddress> ParseServer(const std::string& text);
 
 struct CoordinatorOptions {
   std::string data_dir;

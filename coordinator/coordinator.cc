@@ -67,7 +67,8 @@ absl::Status CheckNoZookeeperData(const std::string& data_dir) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Start(
-    CoordinatorOptions options, std::function<void(absl::Status)> on_fatal) {
+    CoordinatorOptions options, std::function<void(absl::Status)> on_fatal,
+    std::function<void()> on_removed) {
   RETURN_IF_ERROR(MakeDirectory(options.data_dir));
   RETURN_IF_ERROR(CheckNoZookeeperData(options.data_dir));
   // Of an earlier run; whoever waits for the ports must not read these.
@@ -76,8 +77,8 @@ absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Start(
                    OpenRocksStore(options.store));
   std::unique_ptr<Coordinator> coordinator(new Coordinator);
   MemberId self = options.node.peers.self;
-  size_t members = options.node.member.zab.voters.size();
   options.node.on_fatal = std::move(on_fatal);
+  options.node.on_removed = std::move(on_removed);
   options.node.make_door = [&options, coordinator = coordinator.get()](
                                coord::DoorContext context) {
     return coordinator->OpenZookeeperDoor(options.zookeeper,
@@ -98,7 +99,8 @@ absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Start(
                              coordinator->peer_port(),
                              coordinator->http_port(),
                              coordinator->zookeeper_port()));
-  LOG(INFO) << "member " << self << " of " << members << " started, grpc_port="
+  LOG(INFO) << "member " << self << " of "
+            << coordinator->node_->facts().status.members_size() << " started, grpc_port="
             << coordinator->grpc_port()
             << " peer_port=" << coordinator->peer_port()
             << " http_port=" << coordinator->http_port()

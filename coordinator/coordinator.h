@@ -23,12 +23,14 @@ namespace sillok {
 // One thread starts and stops it.
 class Coordinator {
  public:
-  // `on_fatal`: this member must not go on; see NodeOptions. Once it listens,
+  // `on_fatal`: this member must not go on; `on_removed`: the ensemble goes on
+  // without it; see NodeOptions. Once it listens,
   // the ports are in dataDir/ports.json: {"grpc": n, "peer": n, "http": n,
   // "zookeeper": n}, the last of them -1 when there is no such door.
   static absl::StatusOr<std::unique_ptr<Coordinator>> Start(
       CoordinatorOptions options,
-      std::function<void(absl::Status)> on_fatal);
+      std::function<void(absl::Status)> on_fatal,
+      std::function<void()> on_removed);
   ~Coordinator();
 
   // An orderly end: a leader hands over, what was written is on disk.

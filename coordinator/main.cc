@@ -107,10 +107,12 @@ int main(int argc, char** argv) {
   // in its exit code.
   std::atomic<bool> failed{false};
   auto coordinator = sillok::Coordinator::Start(
-      *std::move(options), [&failed](const absl::Status&) {
+      *std::move(options),
+      [&failed](const absl::Status&) {
         failed = true;
         sillok::RequestStop();
-      });
+      },
+      [] { sillok::RequestStop(); });
   if (!coordinator.ok()) return Fail(coordinator.status(), 1);
   int signal = sillok::WaitForStopSignal();
   LOG(INFO) << "stopping, signal=" << signal;

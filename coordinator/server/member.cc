@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "coordinator/tree/membership.h"
+
 namespace sillok::coord {
 namespace {
 
@@ -13,14 +15,25 @@ constexpr int64_t kTransferMs = 5'000;
 
 Member::Member(MemberOptions options, zab::HardState hard_state,
                std::unique_ptr<ZnodeTree> tree, const zab::LogView* log)
-    : options_(std::move(options)),
+    : options_(WithEnsemble(std::move(options), *tree)),
       self_(options_.zab.self),
       zab_(options_.zab, hard_state, tree->applied(), log),
       tree_(std::move(tree)),
       next_ticket_(options_.first_ticket),
-      next_session_id_(options_.first_session_id) {}
+      next_session_id_(options_.first_session_id) {
+  tree_->SetFileEnsemble(options_.ensemble);
+}
 
 Member::~Member() = default;
+
+MemberOptions Member::WithEnsemble(MemberOptions options,
+                                   const ZnodeTree& tree) {
+  options.zab.membership_of = MembershipOf;
+  options.zab.membership = ToMembership(
+      tree.ensemble().version != Zxid() ? tree.ensemble()
+                                        : Ensemble{Zxid(), options.ensemble});
+  return options;
+}
 
 // --- peers ---
 
@@ -126,6 +139,15 @@ void Member::SendTouches(Now now) {
   for (SessionId session : touched) {
     forward_.add_touched_sessions(session.value());
   }
+}
+
+KillStart Member::KillSession(SessionId session, Now now) {
+  if (!serving_ || role_.role != zab::Role::kLeading) {
+    return KillStart::kNotLeading;
+  }
+  if (!tree_->sessions().Contains(session)) return KillStart::kNoSession;
+  return sequencer_->Close(session, now) ? KillStart::kStarted
+                                         : KillStart::kBusy;
 }
 
 zab::TransferStart Member::TransferLeadership(std::optional<MemberId> to,
@@ -236,6 +258,9 @@ void Member::TakeZabOutput(MemberOutput* output, Now now) {
     output->snapshots.push_back(send);
   }
   output->discard_snapshot |= zab.discard_snapshot;
+  if (zab.membership.has_value()) output->membership = zab.membership;
+  if (zab.contacts.has_value()) output->contacts = zab.contacts;
+  output->removed |= zab.removed;
   if (!zab.fatal.empty()) fatal_ = zab.fatal;
   if (zab.role.has_value()) OnRole(*zab.role, now);
   UpdateServing(now);
@@ -286,6 +311,10 @@ void Member::UpdateServing(Now now) {
 
 void Member::Apply(const zab::Entry& entry, Now now) {
   if (!fatal_.empty()) return;
+  if (entry.txn->empty()) {  // ZAB's own
+    tree_->SkipTo(entry.zxid);
+    return ReleaseReplies();
+  }
   v1::Txn txn;
   if (!txn.ParseFromString(*entry.txn)) {
     fatal_ = "the transaction at zxid " + std::to_string(entry.zxid.value()) +
@@ -351,10 +380,22 @@ void Member::SendEvents(Zxid zxid, const std::vector<TreeChange>& changes) {
   }
 }
 
+void Member::OnSnapshotReceived(MemberId from, uint32_t epoch, Zxid zxid,
+                                std::string_view ensemble_row) {
+  const absl::StatusOr<Ensemble> ensemble = ReadEnsembleRow(ensemble_row);
+  if (!ensemble.ok()) {
+    fatal_ = "a snapshot names members that cannot be read: " +
+             ensemble.status().ToString();
+    return;
+  }
+  zab_.OnSnapshotReceived(from, epoch, zxid, ToMembership(*ensemble));
+}
+
 void Member::OnTreeLoaded(std::unique_ptr<ZnodeTree> tree, Now now) {
   // The desk looks at the tree it was made with.
   sequencer_.reset();
   tree_ = std::move(tree);
+  tree_->SetFileEnsemble(options_.ensemble);
   loading_ = false;
   for (const zab::Entry& entry : std::exchange(deferred_, {})) {
     if (entry.zxid > tree_->applied()) Apply(entry, now);

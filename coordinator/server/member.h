@@ -16,6 +16,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -38,7 +39,11 @@
 namespace sillok::coord {
 
 struct MemberOptions {
+  // `membership_of` and `membership` are filled in from the tree.
   zab::Options zab;
+  // The members of the configuration file, which count until a reconfiguration
+  // has been applied; empty: nobody could find this one, it stays alone.
+  std::vector<v1::EnsembleMember> ensemble;
   int64_t tick_ms = 2'000;                  // tickTime
   int64_t min_session_timeout_ms = 4'000;   // minSessionTimeout
   int64_t max_session_timeout_ms = 40'000;  // maxSessionTimeout
@@ -77,6 +82,14 @@ enum class StreamEnd {
   kAuthFailed,   // it gave an identity that it could not prove
 };
 
+// What became of the wish that a session end.
+enum class KillStart {
+  kStarted,     // its close is proposed
+  kNotLeading,  // this member does not serve as leader
+  kNoSession,
+  kBusy,        // too much is in flight
+};
+
 // What became of a hand-over of the lead.
 struct TransferEnd {
   bool ok = false;
@@ -110,6 +123,11 @@ struct MemberOutput {
   std::optional<zab::RoleState> role;
   // A hand-over that was started is over.
   std::optional<TransferEnd> transfer;
+  // See zab::Output: the membership in force, whom this member may have to talk
+  // to, and that the ensemble goes on without it.
+  std::optional<zab::Membership> membership;
+  std::optional<std::vector<zab::EnsembleMember>> contacts;
+  bool removed = false;
   // Not empty: stop the process, and say this.
   std::string fatal;
 };
@@ -142,9 +160,9 @@ class Member {
 
   // --- from storage ---
   void OnPersisted(uint64_t token) { zab_.OnPersisted(token); }
-  void OnSnapshotReceived(MemberId from, uint32_t epoch, Zxid zxid) {
-    zab_.OnSnapshotReceived(from, epoch, zxid);
-  }
+  // `ensemble_row`: the image's, "" if it has none (SnapshotWriter).
+  void OnSnapshotReceived(MemberId from, uint32_t epoch, Zxid zxid,
+                          std::string_view ensemble_row = {});
   void OnSnapshotSent(MemberId to, uint32_t epoch, Zxid zxid, bool ok) {
     zab_.OnSnapshotSent(to, epoch, zxid, ok);
   }
@@ -158,6 +176,8 @@ class Member {
   // If it is started its end comes in MemberOutput::transfer, in 5 s at most;
   // see zab::Zab::TransferTo. Writes wait meanwhile.
   zab::TransferStart TransferLeadership(std::optional<MemberId> to, Now now);
+  // Closes a session, whoever has it: as if it had expired.
+  KillStart KillSession(SessionId session, Now now);
   // Ends the term in an orderly way; clients are sent away.
   void Resign(Now now);
 
@@ -243,6 +263,8 @@ class Member {
   void CreateSession(ConnectionId id, Connection& connection,
                      int64_t timeout_ms, Now now);
 
+  static MemberOptions WithEnsemble(MemberOptions options,
+                                    const ZnodeTree& tree);
   void TakeZabOutput(MemberOutput* output, Now now);
   void OnRole(const zab::RoleState& role, Now now);
   void UpdateServing(Now now);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "coordinator/server/member.h"
+#include "coordinator/tree/ensemble_text.h"
 
 namespace sillok::coord {
 namespace {
@@ -89,8 +90,8 @@ void Member::FillStatus(v1::MemberStatusResponse* status) const {
   status->set_role(read_only_                         ? "read-only"
                    : !serving_                        ? "looking"
                    : role_.role == zab::Role::kLeading ? "leading"
-                   : options_.zab.observes()           ? "observing"
-                                                       : "following");
+                   : zab_.membership().Votes(self_)    ? "following"
+                                                       : "observing");
   status->set_leader_id(role_.leader.value());
   status->set_epoch(role_.epoch);
   status->set_last_logged_zxid(zab_.last_logged().value());
@@ -101,6 +102,15 @@ void Member::FillStatus(v1::MemberStatusResponse* status) const {
   status->set_sessions(static_cast<int64_t>(tree_->sessions().size()));
   status->set_connections(static_cast<int64_t>(connections_.size()));
   status->set_approximate_data_bytes(tree_->data_bytes());
+  for (const v1::EnsembleMember& member : tree_->ensemble().members) {
+    v1::MemberAddress* address = status->add_members();
+    address->set_member_id(member.id());
+    address->set_peer_address(member.peer_address());
+    address->set_client_address(member.client_address());
+    address->set_zookeeper_address(ReachableAddress(
+        member.zookeeper_address(), member.peer_address()));
+    address->set_observer(member.observer());
+  }
 }
 
 void Member::NoteRequest(Connection& connection,

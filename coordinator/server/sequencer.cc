@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <variant>
 
+#include "coordinator/tree/membership.h"
+
 namespace sillok::coord {
 
 Sequencer::Sequencer(const Options& options, const ZnodeTree& tree,
@@ -97,8 +99,29 @@ Prepared Sequencer::Prepare(MemberId from, const v1::ForwardRequest& request,
   if (request.has_close_session()) {
     return preparer_.PrepareCloseSession(origin, session, now.wall_ms);
   }
+  if (request.write().has_reconfig()) {
+    return preparer_.PrepareReconfig(
+        origin, request.write().reconfig(), now.wall_ms, &request.identities(),
+        [this](const auto& next) { return Judge(next); });
+  }
   return preparer_.PrepareWrite(origin, request.write(), now.wall_ms,
                                 &request.identities());
+}
+
+v1::CoordCode Sequencer::Judge(
+    const std::vector<v1::EnsembleMember>& next) const {
+  switch (zab_->CheckReconfig(ToZabMembers(next))) {
+    case zab::ReconfigCheck::kOk:
+      return v1::OK;
+    case zab::ReconfigCheck::kNotLeading:
+    case zab::ReconfigCheck::kBusy:
+      return v1::RECONFIG_IN_PROGRESS;
+    case zab::ReconfigCheck::kNoQuorum:
+      return v1::NEW_CONFIG_NO_QUORUM;
+    case zab::ReconfigCheck::kNoVoters:
+      return v1::BAD_ARGUMENTS;
+  }
+  return v1::SYSTEM_ERROR;
 }
 
 bool Sequencer::HandlePrepared(MemberId from,
@@ -250,22 +273,32 @@ void Sequencer::Reap(Now now) {
 
 void Sequencer::ExpireSessions(Now now) {
   for (SessionId session : tracker_.Expire(now.monotonic_ms)) {
-    v1::TxnOrigin origin;
-    origin.set_member_id(options_.self.value());
-    origin.set_session_id(session.value());
-    Prepared prepared =
-        preparer_.PrepareCloseSession(origin, session, now.wall_ms);
-    v1::Txn* txn = std::get_if<v1::Txn>(&prepared);
-    if (txn == nullptr) continue;  // its close is pending already
-    if (options_.faults.leak_ephemerals) {
-      txn->mutable_close_session()->clear_ephemerals();
-    }
-    if (Propose(*txn)) {
-      ++counters_.expired_sessions;
-    } else {
+    if (!ProposeClose(session, now)) {
       tracker_.Reopen(session, now.monotonic_ms);
     }
   }
+}
+
+bool Sequencer::ProposeClose(SessionId session, Now now) {
+  v1::TxnOrigin origin;
+  origin.set_member_id(options_.self.value());
+  origin.set_session_id(session.value());
+  Prepared prepared =
+      preparer_.PrepareCloseSession(origin, session, now.wall_ms);
+  v1::Txn* txn = std::get_if<v1::Txn>(&prepared);
+  if (txn == nullptr) return true;  // its close is pending already
+  if (options_.faults.leak_ephemerals) {
+    txn->mutable_close_session()->clear_ephemerals();
+  }
+  if (!Propose(*txn)) return false;
+  ++counters_.expired_sessions;
+  return true;
+}
+
+bool Sequencer::Close(SessionId session, Now now) {
+  if (!in_term_ || !ProposeClose(session, now)) return false;
+  tracker_.MarkClosing(session);
+  return true;
 }
 
 void Sequencer::EndTurn(Now now) {

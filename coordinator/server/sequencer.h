@@ -72,6 +72,8 @@ class Sequencer {
   // The tree has applied `txn`.
   void OnApplied(Zxid zxid, const v1::Txn& txn, const ApplyResult& result,
                  Now now);
+  // Proposes the end of a session that there is; false when there is no room.
+  bool Close(SessionId session, Now now);
   void OnBarrier(const zab::BarrierResult& result);
   // Expires sessions, containers and TTL znodes.
   void OnTime(Now now);
@@ -103,8 +105,12 @@ class Sequencer {
   void RefuseCode(MemberId from, uint64_t ticket, v1::CoordCode code);
   bool Propose(const v1::Txn& txn);
   void ExpireSessions(Now now);
+  // True also when it is pending already.
+  bool ProposeClose(SessionId session, Now now);
   void Reap(Now now);
   Prepared Prepare(MemberId from, const v1::ForwardRequest& request, Now now);
+  // Whether these could be the members now.
+  v1::CoordCode Judge(const std::vector<v1::EnsembleMember>& next) const;
 
   const Options options_;
   const ZnodeTree& tree_;

@@ -17,7 +17,7 @@ Json ServerStats(const MonitorSource& source) {
           {"max_latency", facts.traffic.max_latency_ms},
           {"min_latency", facts.traffic.min_latency_ms},
           {"avg_latency", facts.traffic.average_latency_ms()},
-          {"server_state", ServerState(source.constants(), facts)},
+          {"server_state", ServerState(facts)},
           {"outstanding_requests", facts.outstanding},
           {"num_alive_client_connections", facts.connections},
           {"last_processed_zxid", facts.zxid},
@@ -52,9 +52,10 @@ Json Connections(const MonitorSource& source) {
 
 void Configuration(MonitorSource& source, Json& out) {
   for (const auto& [key, value] : source.constants().config) out[key] = value;
-  if (!source.constants().servers.empty()) {
-    out["membership"] = source.constants().servers;
-  }
+  const std::vector<std::string> ensemble = source.Ensemble();
+  if (ensemble.empty()) return;
+  out["peerType"] = source.Facts().observes ? 1 : 0;
+  out["membership"] = ensemble;
 }
 
 void Dump(MonitorSource& source, Json& out) {
@@ -82,7 +83,7 @@ void Monitor(MonitorSource& source, Json& out) {
   const MonitorFacts facts = source.Facts();
   const auto [open, allowed] = source.Descriptors();
   out["version"] = constants.version;
-  out["server_state"] = ServerState(constants, facts);
+  out["server_state"] = ServerState(facts);
   out["avg_latency"] = facts.traffic.average_latency_ms();
   out["max_latency"] = facts.traffic.max_latency_ms;
   out["min_latency"] = facts.traffic.min_latency_ms;
@@ -184,7 +185,7 @@ const std::vector<Command>& Commands() {
        }},
       {"voting_view", "", false,
        [](MonitorSource& source, Json& out) {
-         out["current_config"] = source.constants().servers;
+         out["current_config"] = source.Ensemble();
        }},
       {"watch_summary", "wchs", true,
        [](MonitorSource& source, Json& out) {

@@ -45,8 +45,7 @@ std::string ListConnection(const ConnectionFacts& connection, bool details) {
   return text + ")\n";
 }
 
-std::string ServerLines(const MonitorConstants& constants,
-                        const MonitorFacts& facts) {
+std::string ServerLines(const MonitorFacts& facts) {
   std::string text = fmt::format(
       "Latency min/avg/max: {}/{:.4f}/{}\nReceived: {}\nSent: {}\n"
       "Connections: {}\nOutstanding: {}\nZxid: {}\nMode: {}\n",
@@ -54,7 +53,7 @@ std::string ServerLines(const MonitorConstants& constants,
       static_cast<double>(facts.traffic.average_latency_ms()),
       facts.traffic.max_latency_ms, facts.traffic.received,
       facts.traffic.sent, facts.connections, facts.outstanding,
-      HexNumber(facts.zxid), ServerState(constants, facts));
+      HexNumber(facts.zxid), ServerState(facts));
   return text + fmt::format("Node count: {}\n", facts.znodes);
 }
 
@@ -62,11 +61,10 @@ std::string ServerLines(const MonitorConstants& constants,
 
 std::string HexNumber(uint64_t value) { return fmt::format("{:#x}", value); }
 
-std::string ServerState(const MonitorConstants& constants,
-                        const MonitorFacts& facts) {
+std::string ServerState(const MonitorFacts& facts) {
   if (facts.read_only) return "read-only";
-  if (constants.observes) return "observer";
-  if (constants.voters == 1) return "standalone";
+  if (facts.observes) return "observer";
+  if (facts.members == 1) return "standalone";
   return facts.leading ? "leader" : "follower";
 }
 
@@ -121,13 +119,13 @@ std::optional<std::string> FourLetterWords::Answer(std::string_view word,
 
 std::string FourLetterWords::Srvr() const {
   return fmt::format("Zookeeper version: {}\n", source_->constants().version) +
-         ServerLines(source_->constants(), source_->Facts());
+         ServerLines(source_->Facts());
 }
 
 std::string FourLetterWords::Stat() const {
   return fmt::format("Zookeeper version: {}\nClients:\n{}\n",
                      source_->constants().version, Cons(false)) +
-         ServerLines(source_->constants(), source_->Facts());
+         ServerLines(source_->Facts());
 }
 
 std::string FourLetterWords::Cons(bool details) const {
@@ -147,12 +145,12 @@ std::string FourLetterWords::Mntr() const {
     text += fmt::format("zk_{}\t{}\n", key, value);
   };
   line("version", constants.version);
-  line("server_state", ServerState(constants, facts));
-  if (constants.voters > 1 || constants.observes) {
-    line("peer_state", facts.read_only      ? "looking"
-                       : constants.observes ? "observing - broadcast"
-                       : facts.leading      ? "leading - broadcast"
-                                            : "following - broadcast");
+  line("server_state", ServerState(facts));
+  if (facts.members > 1) {
+    line("peer_state", facts.read_only  ? "looking"
+                       : facts.observes ? "observing - broadcast"
+                       : facts.leading  ? "leading - broadcast"
+                                        : "following - broadcast");
   }
   line("avg_latency", fmt::format("{:.4f}", facts.traffic.average_latency_ms()));
   line("max_latency", facts.traffic.max_latency_ms);
@@ -174,12 +172,16 @@ std::string FourLetterWords::Mntr() const {
   line("stale_sessions_expired", facts.expired_sessions);
   line("elections", facts.elections);
   if (!facts.leading) return text;
-  const size_t followers =
-      facts.synced_voters > 0 ? facts.synced_voters - 1 : 0;
-  line("learners", constants.voters - 1);
-  line("followers", constants.voters - 1);
-  line("synced_followers", followers);
-  line("pending_syncs", constants.voters - 1 - followers);
+  // A leader that has no vote any more is about to hand over.
+  const size_t own = facts.observes ? 0 : 1;
+  const size_t followers = facts.voters - std::min(own, facts.voters);
+  const size_t synced =
+      std::min(facts.synced_voters - std::min(own, facts.synced_voters),
+               followers);
+  line("learners", facts.members - std::min<size_t>(1, facts.members));
+  line("followers", followers);
+  line("synced_followers", synced);
+  line("pending_syncs", followers - synced);
   line("proposal_count", facts.proposals);
   return text;
 }
@@ -189,11 +191,11 @@ std::string FourLetterWords::Conf() const {
   for (const auto& [key, value] : source_->constants().config) {
     text += key + "=" + value + "\n";
   }
-  if (source_->constants().servers.empty()) return text;
-  text += "membership: \n";
-  for (const std::string& server : source_->constants().servers) {
-    text += server + "\n";
-  }
+  const std::vector<std::string> ensemble = source_->Ensemble();
+  if (ensemble.empty()) return text;
+  text += fmt::format("peerType={}\nmembership: \n",
+                      source_->Facts().observes ? 1 : 0);
+  for (const std::string& line : ensemble) text += line + "\n";
   return text;
 }
 

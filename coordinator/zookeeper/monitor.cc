@@ -6,9 +6,11 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <sstream>
 #include <system_error>
 
 #include "base/clock.h"
+#include "coordinator/tree/ensemble_text.h"
 
 namespace sillok::coord {
 namespace {
@@ -46,6 +48,13 @@ MonitorFacts Monitor::Facts() const {
   facts.data_bytes = node.status.approximate_data_bytes();
   facts.sessions = node.status.sessions();
   facts.digest = member_->tree().digest();
+  facts.members = static_cast<size_t>(node.status.members_size());
+  facts.voters = 0;
+  for (const v1::MemberAddress& member : node.status.members()) {
+    facts.voters += !member.observer();
+  }
+  facts.observes = !member_->zab().membership().Votes(
+      MemberId(node.status.member_id()));
   facts.uptime_ms = Clock::Real().MonotonicMs() - began_ms_;
   facts.synced_voters = node.synced_voters;
   facts.proposals = node.proposed;
@@ -54,6 +63,15 @@ MonitorFacts Monitor::Facts() const {
   facts.epoch = node.status.epoch();
   facts.elections = node.elections;
   return facts;
+}
+
+std::vector<std::string> Monitor::Ensemble() const {
+  std::vector<std::string> lines;
+  const sillok::Ensemble& ensemble = member_->tree().ensemble();
+  if (ensemble.members.empty()) return lines;
+  std::istringstream text(FormatEnsemble(ensemble));
+  for (std::string line; std::getline(text, line);) lines.push_back(line);
+  return lines;
 }
 
 std::vector<ConnectionFacts> Monitor::Connections() const {

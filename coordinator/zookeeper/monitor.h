@@ -25,6 +25,7 @@ class Monitor final : public MonitorSource {
 
   const MonitorConstants& constants() const override { return constants_; }
   MonitorFacts Facts() const override;
+  std::vector<std::string> Ensemble() const override;
   std::vector<ConnectionFacts> Connections() const override;
   std::vector<SessionFacts> Sessions() const override;
   WatchCounts CountWatches() const override { return member_->CountWatches(); }

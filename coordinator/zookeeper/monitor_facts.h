@@ -20,13 +20,9 @@ struct MonitorConstants {
   // "3.9.0-sillok-1.2": which ZooKeeper it stands for, and its own.
   std::string version;
   int member_id = 0;
-  size_t voters = 1;
-  bool observes = false;
   std::string data_dir;
-  // ZooKeeper's configuration keys, as `conf` lists them, and the members'
-  // server.N lines.
+  // ZooKeeper's configuration keys, as `conf` lists them.
   std::vector<std::pair<std::string, std::string>> config;
-  std::vector<std::string> servers;
 };
 
 struct MonitorFacts {
@@ -43,6 +39,10 @@ struct MonitorFacts {
   int64_t data_bytes = 0;
   int64_t sessions = 0;
   uint64_t digest = 0;
+  // Of the ensemble, as of now.
+  size_t members = 1;
+  size_t voters = 1;
+  bool observes = false;  // this member does
   int64_t uptime_ms = 0;
   // Of a leader.
   size_t synced_voters = 0;  // itself included
@@ -72,6 +72,9 @@ class MonitorSource {
   virtual ~MonitorSource() = default;
   virtual const MonitorConstants& constants() const = 0;
   virtual MonitorFacts Facts() const = 0;
+  // The members as /zookeeper/config has them: a line "server.N=..." for each,
+  // and "version=..."; none for a member that stays alone.
+  virtual std::vector<std::string> Ensemble() const = 0;
   virtual std::vector<ConnectionFacts> Connections() const = 0;
   // By id; of the whole ensemble.
   virtual std::vector<SessionFacts> Sessions() const = 0;
@@ -92,8 +95,7 @@ class MonitorSource {
 };
 
 // "leader", "follower", "observer", "standalone", or "read-only".
-std::string ServerState(const MonitorConstants& constants,
-                        const MonitorFacts& facts);
+std::string ServerState(const MonitorFacts& facts);
 // "0x1a"
 std::string HexNumber(uint64_t value);
 

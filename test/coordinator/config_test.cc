@@ -22,40 +22,6 @@ absl::StatusOr<CoordinatorOptions> Load(std::vector<std::string> sets) {
   return MakeCoordinatorOptions(*config);
 }
 
-TEST(ParseServerTest, UnderstandsOurFormAndZooKeepers) {
-  struct Case {
-    std::string text, peer, client, zookeeper;
-    bool observer = false;
-  };
-  for (const Case& c : std::vector<Case>{
-           {"h1:2888", "h1:2888", "", ""},
-           {"h1:2888;2180", "h1:2888", "h1:2180", ""},
-           {"h1:2888;2180;2181", "h1:2888", "h1:2180", "h1:2181"},
-           {"h1:2888:observer;2180", "h1:2888", "h1:2180", "", true},
-           {"h1:2888:3888", "h1:2888", "", ""},
-           {"h1:2888:3888:observer", "h1:2888", "", "", true},
-           {"h1:2888:3888:participant;2181", "h1:2888", "", "h1:2181"},
-           {"h1:2888:3888;0.0.0.0:2181", "h1:2888", "", "h1:2181"},
-           {"h1:2888;0.0.0.0:2180", "h1:2888", "h1:2180", ""},
-           {"h1:2888;h2:2180", "h1:2888", "h2:2180", ""},
-           {"[::1]:2888;2180", "[::1]:2888", "[::1]:2180", ""}}) {
-    auto server = ParseServer(c.text);
-    ASSERT_TRUE(server.ok()) << c.text;
-    EXPECT_EQ(server->peer, c.peer) << c.text;
-    EXPECT_EQ(server->client, c.client) << c.text;
-    EXPECT_EQ(server->zookeeper, c.zookeeper) << c.text;
-    EXPECT_EQ(server->observer, c.observer) << c.text;
-  }
-}
-
-TEST(ParseServerTest, RefusesWhatIsNoAddress) {
-  for (const char* text : {"", "h1", "h1:", ":2888", "h1:x", "h1:70000",
-                           "h1:2888;", "h1:2888;x", "h1:2888;a:b:1", "h1:2888:leader",
-                           "h1:2888:3888;1;2", "h1:1;2;3;4"}) {
-    EXPECT_FALSE(ParseServer(text).ok()) << text;
-  }
-}
-
 TEST(CoordinatorConfigTest, WithoutServersItIsAnEnsembleOfOne) {
   auto options = Load({});
   ASSERT_TRUE(options.ok()) << options.status();
@@ -63,6 +29,8 @@ TEST(CoordinatorConfigTest, WithoutServersItIsAnEnsembleOfOne) {
   EXPECT_EQ(options->node.member.zab.voters,
             std::vector<MemberId>{MemberId(1)});
   EXPECT_TRUE(options->node.peers.addresses.empty());
+  // Others could not find it.
+  EXPECT_TRUE(options->node.member.ensemble.empty());
 }
 
 TEST(CoordinatorConfigTest, SessionTimeoutsDefaultToTwoAndTwentyTicks) {
@@ -89,7 +57,8 @@ TEST(CoordinatorConfigTest, TheIdComesFromTheKeyOrTheFile) {
   EXPECT_EQ(options->node.peers.self, MemberId(2));
   EXPECT_EQ(options->node.peer_listen, "b:2");
   EXPECT_EQ(options->node.peers.addresses.at(MemberId(1)), "a:1");
-  EXPECT_EQ(options->node.client_addresses.at(MemberId(1)), "a:11");
+  ASSERT_EQ(options->node.member.ensemble.size(), 2u);
+  EXPECT_EQ(options->node.member.ensemble[0].client_address(), "a:11");
   sets.push_back("myid=3");
   EXPECT_THAT(Load(sets).status().ToString(),
               HasSubstr("there is no server.3"));
@@ -111,6 +80,12 @@ TEST(CoordinatorConfigTest, ObserversDoNotVote) {
   EXPECT_EQ(zab.observers, std::vector<MemberId>{MemberId(3)});
   EXPECT_TRUE(zab.observes());
   EXPECT_FALSE(Load({"myid=1", "server.1=a:1:observer"}).ok());
+}
+
+TEST(CoordinatorConfigTest, MembersMayBeChangedUnlessTheKeySaysNo) {
+  EXPECT_TRUE(Load({})->node.member.prepare.reconfig_enabled);
+  EXPECT_FALSE(Load({"reconfigEnabled=false"})
+                   ->node.member.prepare.reconfig_enabled);
 }
 
 TEST(CoordinatorConfigTest, ZooKeepersPortIsWhereTheKeyOrTheServerLineSays) {

@@ -24,9 +24,9 @@ class FakeSource final : public MonitorSource {
   FakeSource() {
     constant.version = "3.9.0-sillok-1.0";
     constant.member_id = 2;
-    constant.voters = 3;
     constant.config = {{"clientPort", "2181"}, {"tickTime", "2000"}};
-    constant.servers = {"server.1=a:1:participant"};
+    facts.members = 4;
+    facts.voters = 3;
     facts.serving = true;
     facts.zxid = 0x1a;
     facts.znodes = 7;
@@ -38,6 +38,9 @@ class FakeSource final : public MonitorSource {
   }
   const MonitorConstants& constants() const override { return constant; }
   MonitorFacts Facts() const override { return facts; }
+  std::vector<std::string> Ensemble() const override {
+    return {"server.1=a:1:2:participant", "version=0"};
+  }
   std::vector<ConnectionFacts> Connections() const override {
     ConnectionFacts connection;
     connection.peer = "127.0.0.1:4000";
@@ -137,8 +140,8 @@ TEST_F(WordsTest, TheRest) {
   EXPECT_EQ(Say("ruok"), "imok");
   EXPECT_EQ(Say("isro"), "rw");
   EXPECT_EQ(Say("conf"),
-            "clientPort=2181\ntickTime=2000\nmembership: \n"
-            "server.1=a:1:participant\n");
+            "clientPort=2181\ntickTime=2000\npeerType=0\nmembership: \n"
+            "server.1=a:1:2:participant\nversion=0\n");
   EXPECT_THAT(Say("envi"), HasSubstr("zookeeper.version=3.9.0-sillok-1.0\n"));
   EXPECT_EQ(Say("dirs"), "datadir_size: 1234\nlogdir_size: 0\n");
   EXPECT_EQ(Say("gtmk"), "306");
