@@ -47,10 +47,11 @@ std::vector<int> FreePorts(int count) {
 }  // namespace
 
 ProcessEnsemble::ProcessEnsemble(std::string directory, int members,
-                                 std::vector<std::string> settings)
+                                 std::vector<std::string> settings, int spares)
     : directory_(std::move(directory)),
       members_(members),
-      settings_(std::move(settings)) {
+      settings_(std::move(settings)),
+      spares_(spares) {
   for (int attempt = 0; attempt < 5; ++attempt) {
     if (TryStartAll()) return;
   }
@@ -65,12 +66,16 @@ ProcessEnsemble::~ProcessEnsemble() {
 }
 
 bool ProcessEnsemble::TryStartAll() {
-  std::vector<int> ports = FreePorts(2 * members_);
-  for (int id = 1; id <= members_; ++id) {
+  std::vector<int> ports = FreePorts(2 * (members_ + spares_));
+  for (int id = 1; id <= members_ + spares_; ++id) {
     grpc_ports_[id] = ports[static_cast<size_t>(2 * id - 2)];
     peer_ports_[id] = ports[static_cast<size_t>(2 * id - 1)];
   }
-  for (int id = 1; id <= members_; ++id) Start(id);
+  for (int id = 1; id <= members_; ++id) {
+    files_[id].clear();
+    for (int i = 1; i <= members_; ++i) files_[id].push_back(Line(i));
+    Start(id);
+  }
   // A member that could not have its port has ended by the time the others
   // serve.
   bool up = Eventually([&] {
@@ -100,6 +105,14 @@ std::string ProcessEnsemble::DataDir(int id) const {
   return directory_ + "/member-" + std::to_string(id);
 }
 
+void ProcessEnsemble::StartSpare(int id) {
+  std::vector<std::string>& file = files_[id];
+  file.clear();
+  for (const auto& [other, pid] : processes_) file.push_back(Line(other));
+  file.push_back(Line(id, true));
+  Start(id);
+}
+
 void ProcessEnsemble::Start(int id) {
   std::vector<std::string> arguments = {kBinary};
   auto set = [&](const std::string& key, const std::string& value) {
@@ -111,10 +124,9 @@ void ProcessEnsemble::Start(int id) {
   set("grpc.listen", server(id));
   set("admin.listen", "127.0.0.1:0");
   set("clientPort", "0");
-  for (int i = 1; i <= members_; ++i) {
-    set("server." + std::to_string(i),
-        "127.0.0.1:" + std::to_string(peer_ports_[i]) + ";" +
-            std::to_string(grpc_ports_[i]));
+  for (const std::string& line : files_.at(id)) {
+    arguments.push_back("--set");
+    arguments.push_back("server." + line);
   }
   for (const std::string& setting : settings_) {
     arguments.push_back("--set");
@@ -181,10 +193,16 @@ std::string ProcessEnsemble::server(int id) const {
 
 std::string ProcessEnsemble::servers() const {
   std::string all;
-  for (int id = 1; id <= members_; ++id) {
+  for (const auto& [id, port] : grpc_ports_) {
     all += (all.empty() ? "" : ",") + server(id);
   }
   return all;
+}
+
+std::string ProcessEnsemble::Line(int id, bool observer) const {
+  return std::to_string(id) + "=127.0.0.1:" +
+         std::to_string(peer_ports_.at(id)) + (observer ? ":observer;" : ";") +
+         std::to_string(grpc_ports_.at(id));
 }
 
 v1::MemberStatusResponse ProcessEnsemble::Status(int id) const {
@@ -210,7 +228,9 @@ int ProcessEnsemble::WaitForLeader() {
       if (seen[id].role() == "leading") leader = id;
     }
     for (const auto& [id, status] : seen) {
-      bool serves = status.role() == "leading" || status.role() == "following";
+      bool serves = status.role() == "leading" ||
+                    status.role() == "following" ||
+                    status.role() == "observing";
       agreeing += leader != 0 && serves && status.leader_id() == leader &&
                   status.epoch() == seen[leader].epoch();
     }

@@ -13,110 +13,20 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "test/coordinator/server/coordinator_process.h"
+#include "test/coordinator/server/process_load.h"
 
 namespace sillok::coord {
 namespace {
 
 using ::testing::ElementsAre;
 
-// Session timeouts from 1 to 10 s.
-const std::vector<std::string> kSettings = {"tickTime=500"};
-
-std::string TestDirectory() {
-  std::string name =
-      ::testing::UnitTest::GetInstance()->current_test_info()->name();
-  std::string directory = ::testing::TempDir() + "/ensemble-" + name;
-  std::filesystem::remove_all(directory);
-  std::filesystem::create_directories(directory);
-  return directory;
-}
-
-std::unique_ptr<BlockingSession> Connect(const std::string& servers,
-                                         int64_t timeout_ms = 10'000) {
-  SessionOptions options = *ParseConnectString(servers);
-  options.session_timeout_ms = timeout_ms;
-  auto session = BlockingSession::Connect(options, 30'000);
-  EXPECT_TRUE(session.ok()) << session.status();
-  return session.ok() ? *std::move(session) : nullptr;
-}
-
-// Retries what may be retried: a create whose fate was unknown is there or not.
-v1::CoordCode CreateSurely(BlockingSession& session, const std::string& path,
-                           const std::string& data) {
-  for (bool unknown = false;;) {
-    v1::CoordCode code = session.Create(path, data).code;
-    if (code == v1::NODE_EXISTS && unknown) return v1::OK;
-    if (code != v1::CONNECTION_LOSS && code != v1::OPERATION_TIMEOUT) {
-      return code;
-    }
-    unknown = true;
-  }
-}
-
-v1::CoordCode ExistsSurely(BlockingSession& session, const std::string& path) {
-  while (true) {
-    v1::CoordCode code = session.Exists(path).code;
-    if (code != v1::CONNECTION_LOSS && code != v1::OPERATION_TIMEOUT) {
-      return code;
-    }
-  }
-}
-
-// Writers that create numbered znodes and keep what was acknowledged.
-class Load {
- public:
-  Load(const std::string& servers, int writers) {
-    for (int i = 0; i < writers; ++i) {
-      threads_.emplace_back([this, servers, i] { Write(servers, i); });
-    }
-  }
-  ~Load() { Stop(); }
-  void Stop() {
-    stop_ = true;
-    for (std::thread& thread : threads_) {
-      if (thread.joinable()) thread.join();
-    }
-  }
-  size_t acknowledged_count() {
-    std::lock_guard lock(mutex_);
-    return acknowledged_.size();
-  }
-  std::vector<std::string> acknowledged() {
-    std::lock_guard lock(mutex_);
-    return acknowledged_;
-  }
-  void WaitForMore(size_t count) {
-    size_t from = acknowledged_count();
-    EXPECT_TRUE(ProcessEnsemble::Eventually(
-        [&] { return acknowledged_count() >= from + count; }));
-  }
-
- private:
-  void Write(const std::string& servers, int writer) {
-    auto session = Connect(servers);
-    for (int n = 0; !stop_ && session != nullptr; ++n) {
-      std::string path =
-          "/w" + std::to_string(writer) + "-" + std::to_string(n);
-      if (session->Create(path, path).code != v1::OK) continue;
-      std::lock_guard lock(mutex_);
-      acknowledged_.push_back(path);
-    }
-  }
-
-  std::atomic<bool> stop_{false};
-  std::mutex mutex_;
-  std::vector<std::string> acknowledged_;
-  std::vector<std::thread> threads_;
-};
-
-void ExpectAllThere(BlockingSession& session,
-                    const std::vector<std::string>& paths) {
-  for (const std::string& path : paths) {
-    GetResult got = session.Get(path);
-    ASSERT_EQ(got.code, v1::OK) << path;
-    ASSERT_EQ(got.data, path);
-  }
-}
+using process_test::Connect;
+using process_test::CreateSurely;
+using process_test::ExistsSurely;
+using process_test::ExpectAllThere;
+using process_test::kSettings;
+using process_test::Load;
+using process_test::TestDirectory;
 
 TEST(EnsembleTest, NothingAcknowledgedIsLostWhenLeadersAreKilledUnderLoad) {
   ProcessEnsemble ensemble(TestDirectory(), 3, kSettings);
