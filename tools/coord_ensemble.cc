@@ -1,5 +1,4 @@
-// sillok coord status | members | sessions | transfer | add | remove: the members
-// themselves.
+// sillok coord status | members | sessions | transfer: the members themselves.
 #include <algorithm>
 #include <chrono>
 #include <map>
@@ -16,35 +15,12 @@
 #include "grpcpp/client_context.h"
 #include "proto/coordinator.grpc.pb.h"
 #include "proto/coordinator_admin.grpc.pb.h"
+#include "tools/coord_members.h"
 #include "tools/coord_session.h"
 #include "tools/coord_text.h"
 
 namespace sillok::tools {
 namespace {
-
-void SetDeadline(const Context& context, int64_t most_ms,
-                 grpc::ClientContext* call) {
-  call->set_deadline(std::chrono::system_clock::now() +
-                     std::chrono::milliseconds(
-                         std::min<int64_t>(context.timeout_ms(), most_ms)));
-}
-
-bool AskStatus(const Context& context, const std::string& server,
-               v1::MemberStatusResponse* status) {
-  auto stub = v1::Coordinator::NewStub(rpc::NewChannel(server));
-  grpc::ClientContext call;
-  SetDeadline(context, 3000, &call);
-  return stub->MemberStatus(&call, {}, status).ok();
-}
-
-absl::Status Unreachable(const std::vector<std::string>& servers) {
-  std::string all;
-  for (const std::string& server : servers) {
-    all += (all.empty() ? "" : ",") + server;
-  }
-  return ErrorStatus(ErrorCode::NETWORK_EXCEPTION,
-                     "cannot reach the coordinators at " + all);
-}
 
 Json StatusJson(const std::string& server,
                 const v1::MemberStatusResponse& status) {
@@ -93,42 +69,6 @@ absl::Status Status(CoordSession& session) {
   return absl::OkStatus();
 }
 
-// --- the members, as they know one another ---
-
-struct Seen {
-  v1::MemberAddress address;
-  std::string reached_at;  // "" = not
-  v1::MemberStatusResponse status;
-};
-
-// What the first one that answers says of all, and each of itself. Members that
-// only the command line names are in it too.
-absl::StatusOr<std::map<int, Seen>> FindMembers(CoordSession& session) {
-  ASSIGN_OR_RETURN(coord::SessionOptions options, session.Options());
-  std::map<int, Seen> members;
-  std::set<std::string> asked;
-  auto ask = [&](const std::string& server) {
-    v1::MemberStatusResponse status;
-    if (server.empty() || !asked.insert(server).second) return;
-    if (!AskStatus(session.context(), server, &status)) return;
-    Seen& seen = members[status.member_id()];
-    if (seen.reached_at.empty()) seen.reached_at = server;
-    seen.status = status;
-    for (const v1::MemberAddress& address : status.members()) {
-      members[address.member_id()].address = address;
-    }
-  };
-  for (const std::string& server : options.servers) ask(server);
-  if (members.empty()) return Unreachable(options.servers);
-  // Those that the command line does not name.
-  std::vector<std::string> others;
-  for (const auto& [id, seen] : members) {
-    if (seen.reached_at.empty()) others.push_back(seen.address.client_address());
-  }
-  for (const std::string& server : others) ask(server);
-  return members;
-}
-
 absl::Status Members(CoordSession& session) {
   ASSIGN_OR_RETURN(auto members, FindMembers(session));
   Table table({"MEMBER", "ROLE", "VOTES", "PEER-ADDRESS", "CLIENT-ADDRESS",
@@ -136,9 +76,14 @@ absl::Status Members(CoordSession& session) {
   Json document = Json::array();
   for (const auto& [id, seen] : members) {
     bool reached = !seen.reached_at.empty();
+    // One that has not been added yet may be named on the command line.
+    bool member = seen.address.member_id() == id;
     std::string role = reached ? seen.status.role() : "unreachable";
-    bool votes = !seen.address.observer();
-    table.Add({std::to_string(id), role, votes ? "yes" : "no",
+    bool votes = member && !seen.address.observer();
+    table.Add({std::to_string(id), role,
+               votes    ? "yes"
+               : member ? "no"
+                        : "not a member",
                seen.address.peer_address(),
                seen.address.client_address().empty()
                    ? seen.reached_at
@@ -148,6 +93,7 @@ absl::Status Members(CoordSession& session) {
     document.push_back(
         {{"member_id", id},
          {"role", role},
+         {"member", member},
          {"votes", votes},
          {"peer_address", seen.address.peer_address()},
          {"client_address", seen.address.client_address()},
@@ -216,7 +162,7 @@ absl::Status Sessions(CoordSession& session) {
 
 absl::Status Transfer(CoordSession& session, int to) {
   ASSIGN_OR_RETURN(auto members, FindMembers(session));
-  const Seen* leader = nullptr;
+  const SeenMember* leader = nullptr;
   for (const auto& [id, seen] : members) {
     if (!seen.reached_at.empty() && seen.status.role() == "leading") {
       leader = &seen;
@@ -228,12 +174,8 @@ absl::Status Transfer(CoordSession& session, int to) {
   }
   Context& context = session.context();
   if (to >= 0 && members.count(to) == 0) {
-    std::string known;
-    for (const auto& [id, seen] : members) {
-      known += (known.empty() ? "" : ", ") + std::to_string(id);
-    }
     context.UsageError(fmt::format("there is no member {}; they are {}", to,
-                                   known));
+                                   ListIds(members)));
     return absl::OkStatus();
   }
   int was = leader->status.member_id();
@@ -269,95 +211,6 @@ absl::Status Transfer(CoordSession& session, int to) {
   return absl::OkStatus();
 }
 
-// --- add, remove ---
-
-struct Change {
-  std::vector<std::string> joining;
-  std::vector<int32_t> leaving;
-  std::string from_version;
-  bool yes = false;
-};
-
-void RefuseChange(CoordSession& session, v1::CoordCode code,
-                  const Change& change) {
-  std::string words = "the members";
-  switch (code) {
-    case v1::RECONFIG_DISABLED:
-      words = "members cannot be changed at run time in this version; stop "
-              "them all, change their server.N lines, and start them";
-      break;
-    case v1::RECONFIG_IN_PROGRESS:
-      words = "another change of members is under way; try again when it is "
-              "done";
-      break;
-    case v1::NEW_CONFIG_NO_QUORUM:
-      words = "too few of the new members are up and in sync; start those that "
-              "join first (see `members`)";
-      break;
-    case v1::BAD_VERSION:
-      words = "the configuration is not at version " + change.from_version;
-      break;
-    case v1::BAD_ARGUMENTS:
-      words = "the change is no good: a member is named twice, is unknown or "
-              "has a bad address (server.N=host:peerport:electionport[:"
-              "participant|observer];clientaddress), or nobody would be left";
-      break;
-    case v1::NO_AUTH:
-      words = "changing members needs WRITE on /zookeeper/config: --auth "
-              "scheme:credentials";
-      break;
-    default:
-      break;
-  }
-  session.Refuse(code, "reconfig", words);
-}
-
-absl::Status Reconfigure(CoordSession& session, const Change& change) {
-  v1::ReconfigOp op;
-  for (std::string server : change.joining) {
-    if (server.rfind("server.", 0) != 0) server = "server." + server;
-    op.add_joining(std::move(server));
-  }
-  for (int32_t id : change.leaving) op.add_leaving(id);
-  op.set_from_version(-1);
-  if (!change.from_version.empty()) {
-    size_t used = 0;
-    try {
-      op.set_from_version(std::stoll(change.from_version, &used, 16));
-    } catch (const std::exception&) {
-      used = 0;
-    }
-    if (used != change.from_version.size()) {
-      session.context().UsageError("--from-version takes the hexadecimal "
-                                   "version of the configuration, not '" +
-                                   change.from_version + "'");
-      return absl::OkStatus();
-    }
-  }
-  ASSIGN_OR_RETURN(coord::BlockingSession * coordinators, session.Get());
-  v1::CoordRequest request;
-  *request.mutable_reconfig() = std::move(op);
-  v1::CoordResponse response = coordinators->Call(request);
-  RefuseChange(session, response.code(), change);
-  if (response.code() != v1::OK) return absl::OkStatus();
-  if (session.context().json) {
-    PrintJson({{"configuration", response.data()}});
-  } else {
-    fmt::print("{}\n", response.data());
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Remove(CoordSession& session, const Change& change) {
-  std::string ids;
-  for (int32_t id : change.leaving) ids += " " + std::to_string(id);
-  if (!session.context().Confirm(
-          change.yes, "remove member" + ids + " from the ensemble?")) {
-    return absl::OkStatus();
-  }
-  return Reconfigure(session, change);
-}
-
 }  // namespace
 
 void AddEnsembleCommands(CLI::App* coord, CoordSession* session) {
@@ -378,22 +231,6 @@ void AddEnsembleCommands(CLI::App* coord, CoordSession* session) {
   transfer->add_option("MEMBER", *to, "who; none: the most up-to-date one")
       ->check(CheckNotNegative);
   OnRun(transfer, context, [session, to] { return Transfer(*session, *to); });
-  auto change = std::make_shared<Change>();
-  CLI::App* join = add("add", "members join (or change their address or role)");
-  join->add_option("SERVER", change->joining,
-                   "N=host:peerport:electionport[:participant|observer]"
-                   ";clientaddress")
-      ->required();
-  join->add_option("--from-version", change->from_version,
-                   "only when the configuration has this version");
-  OnRun(join, context,
-        [session, change] { return Reconfigure(*session, *change); });
-  CLI::App* leave = add("remove", "members leave for good");
-  leave->add_option("MEMBER", change->leaving)->required();
-  leave->add_option("--from-version", change->from_version,
-                    "only when the configuration has this version");
-  leave->add_flag("-y,--yes", change->yes, "do not ask");
-  OnRun(leave, context, [session, change] { return Remove(*session, *change); });
 }
 
 }  // namespace sillok::tools

@@ -164,6 +164,8 @@ void AddCoordCommands(CLI::App* coord, CoordSession* session) {
   AddWatchCommand(coord, session);
   AddAclCommands(coord, session);
   AddEnsembleCommands(coord, session);
+  AddChangeCommands(coord, session);
+  AddQuotaCommand(coord, session);
   AddSnapshotCommands(coord, session);
 }
 

@@ -77,6 +77,8 @@ void AddWriteCommands(CLI::App* coord, CoordSession* session);
 void AddWatchCommand(CLI::App* coord, CoordSession* session);
 void AddAclCommands(CLI::App* coord, CoordSession* session);
 void AddEnsembleCommands(CLI::App* coord, CoordSession* session);
+void AddChangeCommands(CLI::App* coord, CoordSession* session);
+void AddQuotaCommand(CLI::App* coord, CoordSession* session);
 void AddSnapshotCommands(CLI::App* coord, CoordSession* session);
 // All but the shell itself.
 void AddCoordCommands(CLI::App* coord, CoordSession* session);
