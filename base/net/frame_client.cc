@@ -47,6 +47,16 @@ class FrameClient::Link : public std::enable_shared_from_this<Link> {
   Link(Loop* loop, Options options)
       : loop_(loop), options_(std::move(options)) {}
 
+  // Whoever calls on the loop thread, for one from inside an answer, writes at
+  // once.
+  void StartSoon(std::string frame, int64_t timeout_ms) {
+    if (loop_->MayActHere()) return Start(std::move(frame), timeout_ms);
+    loop_->Post([self = shared_from_this(), frame = std::move(frame),
+                 timeout_ms]() mutable {
+      self->Start(std::move(frame), timeout_ms);
+    });
+  }
+
   // Any thread.
   void Expect(Done done) {
     std::lock_guard lock(calling_);
@@ -57,30 +67,16 @@ class FrameClient::Link : public std::enable_shared_from_this<Link> {
     done_ = nullptr;
   }
 
-  void Start(std::string frame, int64_t timeout_ms) {
-    frame_ = std::move(frame);
-    waiting_ = true;
-    deadline_.emplace(loop_->io(), std::chrono::milliseconds(timeout_ms));
-    deadline_->async_wait([self = shared_from_this(), call = ++call_](
-                              const asio::error_code& error) {
-      if (error || call != self->call_ || !self->waiting_) return;
-      self->Fail(absl::DeadlineExceededError(
-          fmt::format("no answer from {}", self->Peer())));
-    });
-    if (connection_ != nullptr) {
-      Write();
-    } else {
-      Connect();
-    }
-  }
-
   void Close() {
+    closed_ = true;
     waiting_ = false;
-    deadline_.reset();
+    timer_.reset();
     Drop();
   }
 
  private:
+  using Time = std::chrono::steady_clock::time_point;
+
   // Reactions of a connection that was dropped find `dropped` set.
   struct Connection {
     Connection(asio::io_context& io, int32_t max_frame_bytes)
@@ -89,9 +85,44 @@ class FrameClient::Link : public std::enable_shared_from_this<Link> {
     tcp::socket socket;
     std::unique_ptr<Transport> transport;
     FrameReader reader;
+    bool writing = false;  // what the socket did not take at once
     bool dropped = false;
   };
   using ConnectionPtr = std::shared_ptr<Connection>;
+
+  void Start(std::string frame, int64_t timeout_ms) {
+    if (closed_) return;
+    frame_ = std::move(frame);
+    waiting_ = true;
+    deadline_ =
+        std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
+    AwaitDeadline();
+    if (connection_ == nullptr) {
+      Connect();
+    } else if (connection_->transport != nullptr) {
+      Write();
+    }
+  }
+
+  // One timer for many calls: an answer leaves it running, and when it fires it
+  // is set again for the call that is under way then.
+  void AwaitDeadline() {
+    if (timer_.has_value() && timer_due_ <= deadline_) return;
+    timer_due_ = deadline_;
+    timer_.emplace(loop_->io(), timer_due_);
+    timer_->async_wait([self = shared_from_this(),
+                        due = timer_due_](const asio::error_code& error) {
+      if (error || !self->timer_.has_value() || due != self->timer_due_) return;
+      Loop::Turn turn(self->loop_);
+      self->timer_.reset();
+      if (!self->waiting_) return;
+      if (std::chrono::steady_clock::now() < self->deadline_) {
+        return self->AwaitDeadline();
+      }
+      self->Fail(absl::DeadlineExceededError(
+          fmt::format("no answer from {}", self->Peer())));
+    });
+  }
 
   std::string Peer() const {
     return fmt::format("{}:{}", options_.host, options_.port);
@@ -106,13 +137,13 @@ class FrameClient::Link : public std::enable_shared_from_this<Link> {
             const asio::error_code& error,
             const tcp::resolver::results_type& found) {
           if (connection->dropped) return;
-          if (error) return self->Lost(error);
+          if (error) return self->LostInTurn(error);
           asio::async_connect(
               connection->socket, found,
               [self, connection](const asio::error_code& failed,
                                  const tcp::endpoint&) {
                 if (connection->dropped) return;
-                if (failed) return self->Lost(failed);
+                if (failed) return self->LostInTurn(failed);
                 self->Connected();
               });
         });
@@ -129,18 +160,26 @@ class FrameClient::Link : public std::enable_shared_from_this<Link> {
     }
     asio::error_code error;
     connection_->socket.native_non_blocking(true, error);
-    if (error) return Lost(error);
+    if (error) return LostInTurn(error);
     connection_->transport = MakePlainTransport(fd);
     AwaitReadable();
     Write();
   }
 
+  // A request is nearly always taken whole and at once by the socket.
   void Write() {
+    const iovec part = {frame_.data(), frame_.size()};
+    const ssize_t n = connection_->transport->Write(&part, 1, /*more=*/false);
+    const size_t done = n > 0 ? static_cast<size_t>(n) : 0;
+    if (done == frame_.size()) return;
+    // Also what went wrong: async_write meets it again.
+    connection_->writing = true;
     asio::async_write(
-        connection_->socket, asio::buffer(frame_),
+        connection_->socket, asio::buffer(frame_) + done,
         [self = shared_from_this(), connection = connection_](
             const asio::error_code& error, size_t) {
-          if (error && !connection->dropped) self->Lost(error);
+          connection->writing = false;
+          if (error && !connection->dropped) self->LostInTurn(error);
         });
   }
 
@@ -150,6 +189,7 @@ class FrameClient::Link : public std::enable_shared_from_this<Link> {
         [self = shared_from_this(),
          connection = connection_](const asio::error_code& error) {
           if (connection->dropped) return;
+          Loop::Turn turn(self->loop_);
           if (error) return self->Lost(error);
           self->Read(connection);
         });
@@ -189,7 +229,7 @@ class FrameClient::Link : public std::enable_shared_from_this<Link> {
                                              std::default_delete<char[]>()));
           break;
         case FrameReader::Step::kFrame:
-          if (!waiting_) {
+          if (!waiting_ || connection->writing) {
             return Fail(absl::UnavailableError(
                 Peer() + " sent what nobody asked for"));
           }
@@ -204,10 +244,14 @@ class FrameClient::Link : public std::enable_shared_from_this<Link> {
 
   void Answer(absl::StatusOr<Bytes> answer) {
     waiting_ = false;
-    deadline_.reset();
     std::lock_guard lock(calling_);
     const Done done = std::exchange(done_, nullptr);
     if (done) done(std::move(answer));
+  }
+
+  void LostInTurn(const asio::error_code& error) {
+    Loop::Turn turn(loop_);
+    Lost(error);
   }
 
   void Lost(const asio::error_code& error) {
@@ -240,9 +284,11 @@ class FrameClient::Link : public std::enable_shared_from_this<Link> {
   // On the loop thread.
   ConnectionPtr connection_;
   std::string frame_;  // while it is being written
-  std::optional<asio::steady_timer> deadline_;
-  uint64_t call_ = 0;
   bool waiting_ = false;
+  Time deadline_;  // of the call that waits
+  std::optional<asio::steady_timer> timer_;
+  Time timer_due_;  // of a timer that is set
+  bool closed_ = false;
 };
 
 FrameClient::FrameClient(Loop* loop, Options options)
@@ -255,9 +301,7 @@ FrameClient::~FrameClient() {
 
 void FrameClient::Call(const Bytes& request, int64_t timeout_ms, Done done) {
   link_->Expect(std::move(done));
-  loop_->Post([link = link_, frame = WithLength(request), timeout_ms]() mutable {
-    link->Start(std::move(frame), timeout_ms);
-  });
+  link_->StartSoon(WithLength(request), timeout_ms);
 }
 
 }  // namespace sillok::net

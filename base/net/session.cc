@@ -21,6 +21,8 @@ constexpr int64_t kReadQuota = 512 << 10;
 constexpr int64_t kWriteQuota = 1 << 20;
 // How long we wait for the peer to read the last answer.
 constexpr int64_t kLingerMs = 500;
+// What a borrower sends at most: more is not worth its time.
+constexpr int64_t kBorrowedBytes = 16 << 10;
 
 class ReplyImpl final : public Reply,
                         public LoopItem,
@@ -61,6 +63,7 @@ class ReplyImpl final : public Reply,
       session_->PutAnswer(slot_, std::move(answer));
       return;
     }
+    if (session_->AnswerHere(&answer)) return;
     answer_ = std::move(answer);
     self_ = shared_from_this();
     if (!session_->loop()->Push(this)) self_.reset();
@@ -112,7 +115,7 @@ void Session::Send(OutFrame frame) {
     AppendFrame(std::move(frame));
     return;
   }
-  loop_->Post([self = shared_from_this(), frame = std::move(frame)]() mutable {
+  PostInOrder([self = shared_from_this(), frame = std::move(frame)]() mutable {
     self->AppendFrame(std::move(frame));
   });
 }
@@ -125,6 +128,7 @@ void Session::Close(std::string why) {
 
 void Session::Finish(std::string why) {
   Act([self = shared_from_this(), why = std::move(why)] {
+    self->TakeBack();
     if (self->state_ != State::kOpen) return;
     self->state_ = State::kClosing;
     self->end_detail_ = why;
@@ -137,6 +141,7 @@ void Session::PauseReading(int64_t ms) {
   if (ms <= 0) return;
   int64_t until = Clock::Real().MonotonicMs() + ms;
   Act([self = shared_from_this(), until] {
+    self->TakeBack();
     if (self->state_ != State::kOpen || until <= self->paused_until_ms_) return;
     self->paused_until_ms_ = until;
     auto& timer = self->pause_timer_;
@@ -165,8 +170,79 @@ void Session::Act(std::function<void()> task) {
   if (loop_->MayActHere()) {
     task();
   } else {
-    loop_->Post(std::move(task));
+    PostInOrder(std::move(task));
   }
+}
+
+void Session::PostInOrder(std::function<void()> task) {
+  posted_.fetch_add(1, std::memory_order_acq_rel);
+  loop_->Post([self = shared_from_this(), task = std::move(task)] {
+    self->posted_.fetch_sub(1, std::memory_order_acq_rel);
+    task();
+  });
+}
+
+// ---- Lending.
+
+bool Session::MayLend() const {
+  return awaits_readable_ && !frames_unread_ && !peer_closed_ && !touched_ &&
+         replies_.size() == 1 && unsent_.empty() && !awaits_writable_ &&
+         !reads_cold_ && MayDeliver();
+}
+
+void Session::Lend() { lending_.store(kLent, std::memory_order_release); }
+
+// Loop thread.
+void Session::TakeBack() {
+  int seen = lending_.load(std::memory_order_acquire);
+  while (seen != kKept) {
+    if (seen == kBorrowed) {
+      lending_.wait(kBorrowed, std::memory_order_acquire);
+      seen = lending_.load(std::memory_order_acquire);
+    } else if (lending_.compare_exchange_weak(seen, kKept,
+                                              std::memory_order_acq_rel,
+                                              std::memory_order_acquire)) {
+      break;
+    }
+  }
+  traffic_->sent += std::exchange(borrowed_.sent, 0);
+  traffic_->sendfile += std::exchange(borrowed_.sendfile, 0);
+}
+
+bool Session::AnswerHere(Answer* answer) {
+  if (answer->close || !answer->frame.has_value() ||
+      answer->frame->size() > kBorrowedBytes ||
+      posted_.load(std::memory_order_acquire) != 0) {
+    return false;
+  }
+  int lent = kLent;
+  if (lending_.load(std::memory_order_relaxed) != kLent ||
+      !Loop::MayActForOthers() ||
+      !lending_.compare_exchange_strong(lent, kBorrowed,
+                                        std::memory_order_acq_rel,
+                                        std::memory_order_relaxed)) {
+    return false;
+  }
+  // Of its own: a loop's scratch may hold the frame that is being worked on.
+  static thread_local std::unique_ptr<char[]> scratch(
+      new char[Loop::kScratchBytes]);
+  replies_.Clear();  // the one slot, which this answers
+  unsent_.Append(std::move(*answer->frame));
+  SendQueue::Sent sent;
+  const SendQueue::Outcome outcome =
+      unsent_.Flush(transport_.get(), kWriteQuota, scratch.get(),
+                    Loop::kScratchBytes, &sent);
+  last_write_ms_ = Clock::Real().MonotonicMs();
+  borrowed_.sent += sent.bytes;
+  borrowed_.sendfile += sent.by_sendfile;
+  // What could not be sent, for whatever reason, is found again by the loop.
+  const bool done = outcome == SendQueue::Outcome::kEmpty;
+  lending_.store(done ? kLent : kKept, std::memory_order_release);
+  lending_.notify_one();
+  if (!done) {
+    loop_->Post([self = shared_from_this()] { self->TouchThis(); });
+  }
+  return true;
 }
 
 // ---- Loop thread.
@@ -186,18 +262,21 @@ void Session::Start(int socket) {
 }
 
 void Session::TouchThis() {
+  TakeBack();
   if (touched_ || state_ == State::kClosed) return;
   touched_ = true;
   loop_->Touch(shared_from_this());
 }
 
 void Session::RequestClose(CloseReason reason, std::string detail) {
+  TakeBack();
   if (close_request_.has_value()) return;
   close_request_ = {reason, std::move(detail)};
   TouchThis();
 }
 
 void Session::Settle() {
+  TakeBack();
   touched_ = false;
   if (state_ == State::kClosed) return;
   if (!close_request_.has_value()) WriteSome();
@@ -222,9 +301,16 @@ void Session::Settle() {
     return;
   }
   if (!peer_closed_) AwaitReadable();
+  if (MayLend()) Lend();
 }
 
 void Session::Tick(int64_t now_ms) {
+  TakeBack();
+  LookAfterTimeouts(now_ms);
+  if (MayLend()) Lend();
+}
+
+void Session::LookAfterTimeouts(int64_t now_ms) {
   const FrameServerOptions& options = server_->options;
   if (state_ == State::kClosed || state_ == State::kLingering) return;
   auto passed = [&](int64_t since, int64_t limit) {
@@ -387,6 +473,7 @@ void Session::AwaitReadable() {
 }
 
 void Session::OnReadable() {
+  TakeBack();
   if (state_ == State::kClosed) return;
   Loop::Turn turn(loop_.get());
   awaits_readable_ = false;
@@ -407,6 +494,7 @@ void Session::PeerClosed() {
 // ---- Writing.
 
 void Session::PutAnswer(uint64_t slot, Answer answer) {
+  TakeBack();
   if (state_ != State::kOpen) return;
   replies_.Put(slot, std::move(answer));
   TakeAnswers();
@@ -414,6 +502,7 @@ void Session::PutAnswer(uint64_t slot, Answer answer) {
 }
 
 void Session::PutNoAnswer() {
+  TakeBack();
   if (state_ != State::kOpen) return;
   RequestClose(
       draining_ ? CloseReason::kServerStopped : CloseReason::kUnanswered,
@@ -435,6 +524,7 @@ void Session::TakeAnswers() {
 }
 
 void Session::AppendFrame(OutFrame frame) {
+  TakeBack();
   if (state_ != State::kOpen) return;
   if (frame.has_length() &&
       frame.size() > std::numeric_limits<int32_t>::max()) {
@@ -509,6 +599,7 @@ void Session::ReadCold() {
 // ---- Ending.
 
 void Session::Drain() {
+  TakeBack();
   if (state_ == State::kLingering) return;
   draining_ = true;
   if (state_ == State::kOpen) end_reason_ = CloseReason::kServerStopped;

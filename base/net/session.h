@@ -2,6 +2,7 @@
 #ifndef SILLOK_BASE_NET_SESSION_H_
 #define SILLOK_BASE_NET_SESSION_H_
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -34,6 +35,12 @@ struct Traffic {
 // protocol: that happens in Settle, which also writes once for all answers of
 // the turn.
 //
+// A session that has nothing to do but to wait for its peer and for the answer to
+// one request is lent: whoever has that answer, on any thread, borrows the session
+// and writes it to the socket, without waking the loop. The loop takes the session
+// back before it touches it, and waits for a borrower, who only writes and never
+// blocks.
+//
 // Life: open -> (closing: answers up to the last one go out -> lingering: our
 // side is shut, what still comes is thrown away, so that the peer is sure to
 // read the last answer) -> closed. Any error goes straight to closed.
@@ -56,6 +63,9 @@ class Session final : public Connection,
   void ReadOn() override;
   void Post(std::function<void()> task) override;
   Loop* loop() const { return loop_.get(); }
+  // The answer to the one open request, if the session can be borrowed for it.
+  // False: nothing was done, and `answer` is as it was.
+  bool AnswerHere(Answer* answer);
 
   // --- Loop thread.
   // The socket is ours from here on.
@@ -67,18 +77,30 @@ class Session final : public Connection,
   void Drain();
   // Ends at the end of this turn; the first reason counts.
   void RequestClose(CloseReason reason, std::string detail);
-  // Looks after the timeouts.
   void Tick(int64_t now_ms);
   void Settle() override;
 
  private:
   enum class State { kOpen, kClosing, kLingering, kClosed };
+  // Who may touch what is below.
+  enum Lending : int {
+    kKept,      // the loop
+    kLent,      // nobody: the loop takes it back, others borrow it
+    kBorrowed,  // a borrower
+  };
   struct CloseRequest {
     CloseReason reason;
     std::string detail;
   };
 
   void Act(std::function<void()> task);
+  void PostInOrder(std::function<void()> task);
+
+  // Lending.
+  bool MayLend() const;
+  void Lend();
+  void TakeBack();
+
   void TouchThis();
 
   // Reading.
@@ -102,6 +124,7 @@ class Session final : public Connection,
   void ReadCold();
 
   // Ending.
+  void LookAfterTimeouts(int64_t now_ms);
   bool IsDone() const;
   void BeginLinger();
   void ThrowAway();
@@ -117,6 +140,12 @@ class Session final : public Connection,
   std::optional<asio::posix::stream_descriptor> socket_;  // until closed
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<FrameHandler> handler_;
+
+  std::atomic<int> lending_{kKept};
+  // Handed to the loop by Send and its like, and not run yet: an answer must not
+  // overtake them.
+  std::atomic<int> posted_{0};
+  Traffic borrowed_;  // what borrowers have sent, not in `traffic_` yet
 
   State state_ = State::kOpen;
   bool touched_ = false;

@@ -58,6 +58,86 @@ TEST(FrameServerTest, AnswersGivenInsideTheCallNeedNoWakeUp) {
   EXPECT_EQ(server.server->stats().wakeups, before);
 }
 
+TEST(FrameServerTest, AnAnswerOfAnotherThreadToOneWhoWaitsNeedsNoWakeUp) {
+  FrameServerOptions options;
+  options.loop_threads = 1;
+  TestServer server(options);
+  Mailbox<ReplyPtr> parked;
+  server.on_frame = [&](const auto&, Bytes frame, ReplyPtr reply) {
+    if (frame.ToString() == "park") return parked.Put(std::move(reply));
+    reply->Send(OutFrame(frame));
+  };
+  Client waiting(server.port());
+  Client other(server.port());
+  for (int i = 0; i < 50; ++i) {
+    ASSERT_TRUE(waiting.SendFrame("park"));
+    ReplyPtr reply = *parked.Take();
+    // When this is answered, the turn that parked the other is over.
+    ASSERT_TRUE(other.SendFrame("x"));
+    ASSERT_EQ(other.ReadFrame(), "x");
+    const int64_t before = server.server->stats().wakeups;
+    reply->Send(Text(std::to_string(i)));
+    ASSERT_EQ(waiting.ReadFrame(), std::to_string(i));
+    ASSERT_EQ(server.server->stats().wakeups, before);
+  }
+  // What borrowers send is counted, too; at the next turn of the connection.
+  ASSERT_TRUE(waiting.SendFrame("on the loop"));
+  ASSERT_TRUE(waiting.ReadFrame().has_value());
+  EXPECT_TRUE(Eventually([&] {
+    return server.server->stats().sent_bytes ==
+           50 * (4 + 1) + 10 * (4 + 1) + 40 * (4 + 2) + 4 + 11;
+  }));
+}
+
+TEST(FrameServerTest, AnswersOfOtherThreadsToAPeerThatReadsLaterArriveWhole) {
+  TestServer server;
+  Client client(server.port(), /*receive_buffer=*/4096);
+  constexpr int kAnswers = 100;  // below what stops reading
+  const auto text = [](int i) {
+    return std::string(static_cast<size_t>(1000 + 150 * i),
+                       static_cast<char>('a' + i % 26));
+  };
+  for (int i = 0; i < kAnswers; ++i) {
+    ASSERT_TRUE(client.SendFrame("go"));
+    server.Next().reply->Send(Text(text(i)));
+  }
+  for (int i = 0; i < kAnswers; ++i) ASSERT_EQ(client.ReadFrame(), text(i));
+}
+
+TEST(FrameServerTest, PeersThatLeaveWhileTheyAreAnsweredHarmNobody) {
+  FrameServerOptions options;
+  options.loop_threads = 2;
+  TestServer server(options);
+  std::atomic<bool> over{false};
+  std::vector<std::thread> answerers;
+  for (int t = 0; t < 2; ++t) {
+    answerers.emplace_back([&] {
+      while (!over) {
+        auto request = server.requests.Take(std::chrono::milliseconds(1));
+        if (request.has_value()) request->reply->Send(OutFrame(request->bytes));
+      }
+    });
+  }
+  std::vector<std::thread> clients;
+  for (int c = 0; c < 3; ++c) {
+    clients.emplace_back([&, c] {
+      std::mt19937 random(static_cast<unsigned>(c));
+      for (int connection = 0; connection < 50; ++connection) {
+        Client client(server.port());
+        for (int n = 0; n < 20; ++n) {
+          const std::string text(random() % 20'000, 'x');
+          ASSERT_TRUE(client.SendFrame(text));
+          if (random() % 30 == 0) break;  // leaves with a request open
+          ASSERT_EQ(client.ReadFrame(), text);
+        }
+      }
+    });
+  }
+  for (auto& client : clients) client.join();
+  over = true;
+  for (auto& answerer : answerers) answerer.join();
+}
+
 TEST(FrameServerTest, FramesMayComeByteByByte) {
   TestServer server;
   Client client(server.port());
