@@ -56,8 +56,8 @@ class FileSystem {
   virtual absl::StatusOr<std::vector<std::string>> List(
       const std::string& dir) = 0;
   virtual absl::StatusOr<bool> IsDirectory(const std::string& path) = 0;
-  // With its parents; fine when it exists.
-  virtual absl::Status CreateDirectory(const std::string& dir) = 0;
+  // With its parents; fine when it exists. True: this call made it.
+  virtual absl::StatusOr<bool> CreateDirectory(const std::string& dir) = 0;
   // Fine when it does not exist.
   virtual absl::Status Remove(const std::string& path) = 0;
   // A folder and the files in it (it holds no folders).

@@ -117,7 +117,7 @@ absl::StatusOr<std::unique_ptr<LogDirectory>> LogDirectory::Open(
 }
 
 absl::Status LogDirectory::Load() {
-  RETURN_IF_ERROR(file_system_->CreateDirectory(options_.path));
+  RETURN_IF_ERROR(file_system_->CreateDirectory(options_.path).status());
   ASSIGN_OR_RETURN(lock_, file_system_->Lock(PathOf(".lock")));
   RETURN_IF_ERROR(LoadMeta());
   RETURN_IF_ERROR(LoadCheckpoint(kRecoveryPoints, &recovery_points_));
@@ -326,6 +326,17 @@ std::vector<LogDirectory::FailedLog> LogDirectory::failed_logs() const {
 }
 
 std::string LogDirectory::TopicId(const TopicPartition& partition) const {
+  {
+    // No folder: it would be open, or failed.
+    const std::lock_guard lock(logs_mutex_);
+    if (logs_.count(partition) == 0 && failed_logs_.count(partition) == 0) {
+      return {};
+    }
+  }
+  return ReadTopicId(partition);
+}
+
+std::string LogDirectory::ReadTopicId(const TopicPartition& partition) const {
   const absl::StatusOr<std::string> text = file_system_->ReadFile(
       PathOf(partition.ToString()) + "/" + kPartitionMetadata);
   if (!text.ok()) return {};
@@ -346,29 +357,34 @@ absl::StatusOr<PartitionLog*> LogDirectory::CreateLog(
       failed != failed_logs_.end()) {
     return failed->second;
   }
-  const std::string known = TopicId(partition);
+  const auto found = logs_.find(partition);
+  PartitionLog* log = found == logs_.end() ? nullptr : found->second.get();
+  std::unique_ptr<PartitionLog> made;
+  if (log == nullptr) {
+    PartitionLog::OpenParams params = ParamsFor(partition, options);
+    params.sync_new_folder = [this, path = params.path] {
+      return SyncNewFolder(path);
+    };
+    ASSIGN_OR_RETURN(made, PartitionLog::Open(std::move(params)));
+    log = made.get();
+  }
+  const bool new_folder =
+      made != nullptr && made->recovery_report().new_folder;
+  const std::string known =
+      new_folder ? std::string() : ReadTopicId(partition);
   if (!known.empty() && !topic_id.empty() && known != topic_id) {
     return ErrorStatus(
         ErrorCode::INCONSISTENT_TOPIC_ID,
         fmt::format("{} holds topic id {}, asked for is {}",
                     PathOf(partition.ToString()), known, topic_id));
   }
-  const auto found = logs_.find(partition);
-  PartitionLog* log = found == logs_.end() ? nullptr : found->second.get();
-  if (log == nullptr) {
-    PartitionLog::OpenParams params = ParamsFor(partition, options);
-    params.sync_new_folder = [this, path = params.path] {
-      return SyncNewFolder(path);
-    };
-    ASSIGN_OR_RETURN(std::unique_ptr<PartitionLog> made,
-                     PartitionLog::Open(std::move(params)));
-    log = made.get();
+  if (known.empty() && !topic_id.empty()) {
+    RETURN_IF_ERROR(WriteTopicId(log->path(), new_folder, topic_id));
+  }
+  if (made != nullptr) {
     logs_[partition] = std::move(made);
   } else {
     log->UpdateOptions(options);
-  }
-  if (known.empty() && !topic_id.empty()) {
-    RETURN_IF_ERROR(WriteTopicId(log->path(), topic_id));
   }
   return log;
 }
@@ -377,15 +393,25 @@ absl::StatusOr<PartitionLog*> LogDirectory::CreateLog(
 // that was never flushed its records, too. The first flush syncs it. Cut short,
 // the file is empty, which says nothing.
 absl::Status LogDirectory::WriteTopicId(const std::string& folder,
+                                        bool new_folder,
                                         const std::string& topic_id) {
   const std::string path = folder + "/" + kPartitionMetadata;
+  const std::string text = "version: 0\ntopic_id: " + topic_id;
+  if (new_folder) {
+    ASSIGN_OR_RETURN(const std::shared_ptr<File> file,
+                     file_system_->Open(path, FileSystem::Mode::kCreate));
+    const absl::Status status = file->WriteAt(0, text);
+    // Half of an id would be another one.
+    if (!status.ok()) file_system_->Remove(path).IgnoreError();
+    return status;
+  }
   const std::string temporary = path + ".tmp";
   RETURN_IF_ERROR(file_system_->Remove(temporary));
   {
     ASSIGN_OR_RETURN(
         const std::shared_ptr<File> file,
         file_system_->Open(temporary, FileSystem::Mode::kCreate));
-    RETURN_IF_ERROR(file->WriteAt(0, "version: 0\ntopic_id: " + topic_id));
+    RETURN_IF_ERROR(file->WriteAt(0, text));
   }
   return file_system_->Rename(temporary, path);
 }

@@ -137,7 +137,8 @@ class LogDirectory {
                                      const LogOptions& options);
   absl::Status LowerRecoveryPoint(const TopicPartition& partition,
                                   Offset offset);
-  absl::Status WriteTopicId(const std::string& folder,
+  std::string ReadTopicId(const TopicPartition& partition) const;
+  absl::Status WriteTopicId(const std::string& folder, bool new_folder,
                             const std::string& topic_id);
   absl::Status SyncNewFolder(const std::string& folder);
   absl::Status WriteOffsets(const OffsetMap& high_watermarks);

@@ -126,8 +126,9 @@ absl::Status LogView::Explain(const absl::Status& error,
 
 // The segment that has a batch for `offset`: usually the one whose range it is
 // in; a later one when that has a hole at its end (compaction).
-absl::StatusOr<LogView::Place> LogView::Locate(Offset offset,
-                                               Offset upper_bound) const {
+absl::StatusOr<LogView::Place> LogView::Locate(
+    Offset offset, Offset upper_bound,
+    std::optional<BatchScanner>* found) const {
   for (size_t i = FindSegment(offset); i < segments_->size(); ++i) {
     const Segment& segment = *(*segments_)[i];
     const int64_t bytes = SegmentBytes(i);
@@ -135,8 +136,9 @@ absl::StatusOr<LogView::Place> LogView::Locate(Offset offset,
     if (bytes == 0) continue;
     ASSIGN_OR_RETURN(const std::shared_ptr<const SegmentIndexes> indexes,
                      segment.Indexes());
-    BatchScanner scanner(*segment.file(),
-                         indexes->offsets.PositionBefore(offset), bytes);
+    found->emplace(*segment.file(), indexes->offsets.PositionBefore(offset),
+                   bytes);
+    BatchScanner& scanner = **found;
     OffsetCheck check(segment.base(), SegmentEnd(i));
     while (true) {
       const absl::StatusOr<bool> more = scanner.Next();
@@ -163,6 +165,18 @@ absl::StatusOr<LogView::Place> LogView::Locate(Offset offset,
   return Place{};
 }
 
+bool LogView::ReadTail(Offset offset, Offset bound, const ReadOptions& options,
+                       ReadResult* result) const {
+  const int64_t bytes = active_bytes_ - tail_position_;
+  if (tail_offset_ != offset || bound < end_offset_ ||
+      bytes > options.max_bytes || Stale()) {
+    return false;
+  }
+  result->bytes = bytes;
+  result->ranges.push_back({segments_->back()->file(), tail_position_, bytes});
+  return true;
+}
+
 absl::StatusOr<ReadResult> LogView::Read(Offset offset,
                                          const ReadOptions& options) const {
   ReadResult result;
@@ -174,7 +188,9 @@ absl::StatusOr<ReadResult> LogView::Read(Offset offset,
   }
   const Offset bound = std::min(options.upper_bound, end_offset_);
   if (offset >= bound) return result;
-  ASSIGN_OR_RETURN(const Place place, Locate(offset, bound));
+  if (ReadTail(offset, bound, options, &result)) return result;
+  std::optional<BatchScanner> scanner;
+  ASSIGN_OR_RETURN(const Place place, Locate(offset, bound, &scanner));
   if (place.segment == nullptr) return result;
   const Segment& segment = *place.segment;
   // Skip by the index to near the end, then go batch by batch.
@@ -187,14 +203,19 @@ absl::StatusOr<ReadResult> LogView::Read(Offset offset,
   const int64_t near_end = indexes->offsets.BoundaryBefore(
       std::min(most, place.limit));
   int64_t end = std::max(place.start, near_end);
-  BatchScanner scanner(*segment.file(), end, place.bytes);
+  // The scanner is at the first batch; it need not read that again.
+  bool at_batch = end == place.start;
+  if (!at_batch) scanner.emplace(*segment.file(), end, place.bytes);
   while (true) {
-    const absl::StatusOr<bool> more = scanner.Next();
-    if (!more.ok()) return Explain(more.status(), segment);
-    if (!*more || scanner.header().next_offset() > bound) break;
-    const bool first = scanner.position() == place.start;
-    if (scanner.end() > most && !(first && options.at_least_one_batch)) break;
-    end = scanner.end();
+    if (!std::exchange(at_batch, false)) {
+      const absl::StatusOr<bool> more = scanner->Next();
+      if (!more.ok()) return Explain(more.status(), segment);
+      if (!*more) break;
+    }
+    if (scanner->header().next_offset() > bound) break;
+    const bool first = scanner->position() == place.start;
+    if (scanner->end() > most && !(first && options.at_least_one_batch)) break;
+    end = scanner->end();
   }
   if (Stale()) return Explain(absl::OkStatus(), segment);
   if (end > place.start) {

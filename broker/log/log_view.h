@@ -24,6 +24,7 @@
 
 namespace sillok {
 
+class BatchScanner;
 class Segment;
 
 // Bytes that lie in a file: whole batches. `file` keeps them readable.
@@ -146,7 +147,13 @@ class LogView {
     int64_t limit = 0;  // no batch that may be read begins at or after this
     int64_t bytes = 0;  // of the segment in this view
   };
-  absl::StatusOr<Place> Locate(Offset offset, Offset upper_bound) const;
+  // `scanner` is left at the batch that begins there.
+  absl::StatusOr<Place> Locate(Offset offset, Offset upper_bound,
+                               std::optional<BatchScanner>* scanner) const;
+  // What a reader that follows the log's end is given without a look at the
+  // file: exactly what was appended last. False: it takes a look.
+  bool ReadTail(Offset offset, Offset bound, const ReadOptions& options,
+                ReadResult* result) const;
   // An error met while reading: told as it is, or as UNAVAILABLE when the log
   // was cut meanwhile, which explains it.
   absl::Status Explain(const absl::Status& error, const Segment& segment) const;
@@ -156,6 +163,10 @@ class LogView {
   Offset end_offset_;
   int64_t older_bytes_ = 0;   // all segments but the last
   int64_t active_bytes_ = 0;  // the last segment's part that is published
+  // What the last append wrote: from this offset and position on, in the last
+  // segment, there is nothing else. Empty: not known.
+  std::optional<Offset> tail_offset_;
+  int64_t tail_position_ = 0;
   std::shared_ptr<const Segments> segments_;
   std::shared_ptr<const LeaderEpochs> epochs_;
   TimestampAndOffset max_timestamp_;

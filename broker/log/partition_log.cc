@@ -388,6 +388,8 @@ absl::Status PartitionLog::Write(std::vector<Placed>* batches,
     return status;
   }
   for (const Placed& batch : *batches) Account(batch, now_ms);
+  tail_offset_ = batches->front().header.first_offset();
+  tail_position_ = at;
   Publish();
   return absl::OkStatus();
 }
@@ -490,11 +492,14 @@ absl::Status PartitionLog::Roll(int64_t now_ms) {
   return absl::OkStatus();
 }
 
-absl::Status PartitionLog::AddSegment(Offset base, int64_t now_ms) {
+absl::Status PartitionLog::AddSegment(Offset base, int64_t now_ms,
+                                      bool may_exist) {
   const std::string path = PathOf(SegmentFileName(base, ".log"));
   ASSIGN_OR_RETURN(std::shared_ptr<File> file,
                    file_system_->Open(path, FileSystem::Mode::kCreate));
-  if (const absl::Status status = file->Truncate(0); !status.ok()) {
+  const absl::Status status =
+      may_exist ? file->Truncate(0) : absl::OkStatus();
+  if (!status.ok()) {
     // An empty file left here would be taken for the next segment, and what
     // is appended before it for damage.
     if (!file_system_->Remove(path).ok()) return MarkFailed(status);
@@ -521,6 +526,7 @@ absl::Status PartitionLog::RemoveSegmentsFrom(size_t index) {
 }
 
 void PartitionLog::SegmentsChanged() {
+  tail_offset_.reset();
   auto list = std::make_shared<std::vector<std::shared_ptr<const Segment>>>();
   list->assign(segments_.begin(), segments_.end());
   published_segments_ = std::move(list);
@@ -542,6 +548,8 @@ void PartitionLog::Publish() {
   view->end_offset_ = end_offset_;
   view->older_bytes_ = older_bytes_;
   view->active_bytes_ = active().size_bytes();
+  view->tail_offset_ = tail_offset_;
+  view->tail_position_ = tail_position_;
   view->segments_ = published_segments_;
   view->epochs_ = epochs_changed_ || old == nullptr
                       ? std::make_shared<const LeaderEpochs>(epochs_)

@@ -47,6 +47,7 @@ struct EndedTransaction;
 
 // What Open found and did.
 struct RecoveryReport {
+  bool new_folder = false;  // there was none: nothing was found
   int64_t scanned_bytes = 0;
   int64_t truncated_bytes = 0;  // cut off the end: a write that was torn
   int rebuilt_indexes = 0;
@@ -189,7 +190,7 @@ class PartitionLog {
   Segment& active() { return *segments_.back(); }
   absl::Status RollFor(int64_t bytes, Offset last, int64_t max_timestamp_ms,
                        int64_t now_ms);
-  absl::Status AddSegment(Offset base, int64_t now_ms);
+  absl::Status AddSegment(Offset base, int64_t now_ms, bool may_exist = true);
   absl::Status RemoveSegmentsFrom(size_t index);
   absl::Status RemoveSnapshots(Offset from, Offset to);
   void SegmentsChanged();
@@ -239,6 +240,8 @@ class PartitionLog {
   std::shared_ptr<const std::vector<std::shared_ptr<const Segment>>>
       published_segments_;
   TimestampAndOffset older_max_timestamp_;
+  std::optional<Offset> tail_offset_;  // LogView has it, too
+  int64_t tail_position_ = 0;
   std::vector<iovec> pieces_;  // scratch of Append
 
   // Any thread's.

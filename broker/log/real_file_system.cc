@@ -154,7 +154,11 @@ class PosixFileSystem final : public FileSystem {
     return S_ISDIR(info.st_mode);
   }
 
-  absl::Status CreateDirectory(const std::string& dir) override {
+  absl::StatusOr<bool> CreateDirectory(const std::string& dir) override {
+    // Nearly always only the last part is missing.
+    if (mkdir(dir.c_str(), 0755) == 0) return true;
+    if (errno == EEXIST) return false;
+    if (errno != ENOENT) return ErrnoStatus(errno, "make folder", dir);
     for (size_t slash = dir.find('/', 1); slash != std::string::npos;
          slash = dir.find('/', slash + 1)) {
       const std::string parent = dir.substr(0, slash);
@@ -162,9 +166,8 @@ class PosixFileSystem final : public FileSystem {
         return ErrnoStatus(errno, "make folder", parent);
       }
     }
-    if (mkdir(dir.c_str(), 0755) == 0 || errno == EEXIST) {
-      return absl::OkStatus();
-    }
+    if (mkdir(dir.c_str(), 0755) == 0) return true;
+    if (errno == EEXIST) return false;
     return ErrnoStatus(errno, "make folder", dir);
   }
 

@@ -36,12 +36,16 @@ class LogLoader {
         now_ms_(params.now_ms) {}
 
   absl::Status Load() {
-    RETURN_IF_ERROR(file_system_.CreateDirectory(log_.path_));
-    RETURN_IF_ERROR(ClearAway());
-    RETURN_IF_ERROR(OpenSegments());
-    RETURN_IF_ERROR(LoadEpochs());
+    ASSIGN_OR_RETURN(log_.report_.new_folder,
+                     file_system_.CreateDirectory(log_.path_));
+    if (!log_.report_.new_folder) {
+      RETURN_IF_ERROR(ClearAway());
+      RETURN_IF_ERROR(OpenSegments());
+      RETURN_IF_ERROR(LoadEpochs());
+    }
     if (log_.segments_.empty()) {
-      RETURN_IF_ERROR(log_.AddSegment(log_start_, now_ms_));
+      RETURN_IF_ERROR(log_.AddSegment(log_start_, now_ms_,
+                                      !log_.report_.new_folder));
       log_.start_offset_ = log_.end_offset_ = log_start_;
       log_.epochs_.Clear();
       log_.recovery_point_ = log_start_;

@@ -261,10 +261,9 @@ absl::StatusOr<bool> FakeFileSystem::IsDirectory(const std::string& path) {
   return FindFolder(path) != nullptr;
 }
 
-absl::Status FakeFileSystem::CreateDirectory(const std::string& dir) {
+absl::StatusOr<bool> FakeFileSystem::CreateDirectory(const std::string& dir) {
   const std::lock_guard lock(mutex_);
-  folders_[dir];
-  return absl::OkStatus();
+  return folders_.try_emplace(dir).second;
 }
 
 absl::Status FakeFileSystem::Remove(const std::string& path) {

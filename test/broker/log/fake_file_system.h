@@ -53,7 +53,7 @@ class FakeFileSystem final : public FileSystem {
   absl::StatusOr<std::vector<std::string>> List(
       const std::string& dir) override;
   absl::StatusOr<bool> IsDirectory(const std::string& path) override;
-  absl::Status CreateDirectory(const std::string& dir) override;
+  absl::StatusOr<bool> CreateDirectory(const std::string& dir) override;
   absl::Status Remove(const std::string& path) override;
   absl::Status RemoveDirectory(const std::string& dir) override;
   absl::Status Rename(const std::string& from, const std::string& to) override;

@@ -400,6 +400,8 @@ TEST_F(LogTest, ABatchWithAnOffsetOrLengthThatCannotBeIsAnErrorNotAnEnd) {
     ASSERT_TRUE(Append(MakeBatch(3, i * 3, {}, 50)).ok());
   }
   const size_t size = static_cast<size_t>(log_->size_bytes()) / 3;
+  // Where the log's last append is, is known without a look at the file.
+  ASSERT_TRUE(log_->Roll(0).ok());
   auto opened = disk_.Open(file, FileSystem::Mode::kReadWrite);
   ASSERT_TRUE(opened.ok());
   const auto flip = [&](int byte) {
@@ -426,6 +428,47 @@ TEST_F(LogTest, ABatchWithAnOffsetOrLengthThatCannotBeIsAnErrorNotAnEnd) {
     flip(byte);
     EXPECT_EQ(Values().size(), 9u);
   }
+}
+
+TEST_F(LogTest, AReaderThatFollowsTheEndIsGivenTheLastAppendAndNotMore) {
+  Open();
+  int64_t older = 0;  // bytes in earlier segments
+  for (int i = 0; i < 4; ++i) {
+    const int64_t before = log_->size_bytes();
+    ASSERT_TRUE(Append(MakeBatch(2, i * 2, {}, 50)).ok());
+    const auto view = log_->view();
+    const auto read = view->Read(Offset(i * 2), {.max_bytes = 100'000});
+    ASSERT_TRUE(read.ok()) << read.status();
+    ASSERT_EQ(read->ranges.size(), 1u);
+    EXPECT_EQ(read->ranges[0].position, before - older);
+    EXPECT_EQ(read->ranges[0].length, log_->size_bytes() - before);
+    // Neither beyond what may be read, nor more than is wanted.
+    const auto bound =
+        view->Read(Offset(i * 2), {.max_bytes = 100'000,
+                                   .upper_bound = Offset(i * 2 + 1)});
+    ASSERT_TRUE(bound.ok()) << bound.status();
+    EXPECT_EQ(bound->bytes, 0);
+    const auto little = view->Read(Offset(i * 2), {.max_bytes = 10,
+                                                   .at_least_one_batch = false});
+    ASSERT_TRUE(little.ok()) << little.status();
+    EXPECT_EQ(little->bytes, 0);
+    // In the middle of the batch, it is found by a look at the file.
+    const auto middle = view->Read(Offset(i * 2 + 1), {.max_bytes = 100'000});
+    ASSERT_TRUE(middle.ok()) << middle.status();
+    EXPECT_EQ(middle->bytes, read->bytes);
+    if (i == 1) {
+      ASSERT_TRUE(log_->Roll(0).ok());
+      older = log_->size_bytes();
+    }
+  }
+  // After a cut the last append is not there any more.
+  ASSERT_TRUE(log_->TruncateTo(Offset(6)).ok());
+  const auto gone = log_->view()->Read(Offset(6), {.max_bytes = 100'000});
+  ASSERT_TRUE(gone.ok()) << gone.status();
+  EXPECT_EQ(gone->bytes, 0);
+  const auto last = log_->view()->Read(Offset(4), {.max_bytes = 100'000});
+  ASSERT_TRUE(last.ok()) << last.status();
+  EXPECT_EQ(last->bytes, log_->size_bytes() / 3);
 }
 
 TEST_F(LogTest, RecoveryCutsAtABatchWhoseOffsetWasDamaged) {
