@@ -10,12 +10,14 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/metrics.h"
 #include "base/strand.h"
+#include "broker/api/departure.h"
 #include "broker/controller/controller_channel.h"
 #include "broker/group/group_coordinator.h"
 #include "broker/metadata/cluster_view_holder.h"
@@ -89,6 +91,8 @@ struct RequestContext {
   // Name of the listener the request came in by: metadata tells the endpoints
   // of the same one.
   std::string listener = "GRPC";
+  // Requests that wait end when the caller leaves. Null: it stays.
+  std::shared_ptr<Departure> departure;
 };
 
 template <typename Response>

@@ -60,9 +60,10 @@ absl::Status AddPlainRecords(const Bytes& batches, Offset from,
 // that a waiter told of; never two reads at once.
 class PendingFetch : public std::enable_shared_from_this<PendingFetch> {
  public:
-  PendingFetch(const BrokerContext& context, v1::FetchRequest request,
-               FetchForm form, Done<FetchAnswer> done)
+  PendingFetch(const BrokerContext& context, const RequestContext& caller,
+               v1::FetchRequest request, FetchForm form, Done<FetchAnswer> done)
       : context_(context),
+        departure_(caller.departure),
         request_(std::move(request)),
         form_(request_.plain_records() ? FetchForm::kBytes : form),
         done_(std::move(done)),
@@ -88,6 +89,11 @@ class PendingFetch : public std::enable_shared_from_this<PendingFetch> {
     for (int i = 0; i < request_.partitions_size(); ++i) ReadOne(i);
     if (sources_.empty() || request_.max_wait_ms() <= 0 || Complete()) {
       return Answer();
+    }
+    if (departure_ != nullptr) {
+      in_departure_ = departure_->Add([weak = weak_from_this()] {
+        if (const auto self = weak.lock()) self->OnCallerGone();
+      });
     }
     for (int i = 0; i < request_.partitions_size(); ++i) Wait(i);
     Work();
@@ -213,20 +219,33 @@ class PendingFetch : public std::enable_shared_from_this<PendingFetch> {
     Work();
   }
 
+  // Nobody reads the answer; the wait has to end, and all that it holds.
+  void OnCallerGone() {
+    {
+      std::lock_guard lock(mutex_);
+      caller_gone_ = true;
+      if (answered_ || std::exchange(working_, true)) return;
+    }
+    Work();
+  }
+
   // Reads what the waiters told of, until there is nothing new or the fetch is
   // answered. One thread at a time: whoever set `working_`.
   void Work() {
     std::vector<int> woken;
     for (;;) {
       woken.clear();
+      bool caller_gone = false;
       {
         std::lock_guard lock(mutex_);
         woken.swap(woken_);
-        if (woken.empty()) {
+        caller_gone = caller_gone_;
+        if (woken.empty() && !caller_gone) {
           working_ = false;
           return;
         }
       }
+      if (caller_gone) return Answer();
       const bool time_over = context_.clock->MonotonicMs() >= deadline_ms_;
       if (time_over) {
         // The offsets that are told shall be of now.
@@ -244,6 +263,7 @@ class PendingFetch : public std::enable_shared_from_this<PendingFetch> {
       std::lock_guard lock(mutex_);
       answered_ = true;
     }
+    if (in_departure_ != 0) departure_->Remove(in_departure_);
     for (Source& source : sources_) {
       if (source.wait != 0) source.partition->CancelWait(source.wait);
     }
@@ -256,6 +276,7 @@ class PendingFetch : public std::enable_shared_from_this<PendingFetch> {
   }
 
   const BrokerContext& context_;
+  const std::shared_ptr<Departure> departure_;  // may be null
   const v1::FetchRequest request_;
   const FetchForm form_;
   const Done<FetchAnswer> done_;
@@ -269,11 +290,13 @@ class PendingFetch : public std::enable_shared_from_this<PendingFetch> {
   std::vector<Source> sources_;
   bool urgent_ = false;  // an error or a divergence: answer without waiting
   int64_t bytes_ = 0;
+  Departure::Id in_departure_ = 0;
 
-  std::mutex mutex_;         // the three below
+  std::mutex mutex_;         // all below
   std::vector<int> woken_;   // partitions to look at again
   bool working_ = true;      // Start works first
   bool answered_ = false;
+  bool caller_gone_ = false;
 };
 
 }  // namespace
@@ -281,7 +304,7 @@ class PendingFetch : public std::enable_shared_from_this<PendingFetch> {
 void Fetch(const BrokerContext& context, const RequestContext& caller,
            v1::FetchRequest request, FetchForm form,
            Done<FetchAnswer> done) {
-  std::make_shared<PendingFetch>(context, std::move(request), form,
+  std::make_shared<PendingFetch>(context, caller, std::move(request), form,
                                  std::move(done))
       ->Start();
 }

@@ -30,7 +30,7 @@ struct FetchAnswer {
 
 // Answers at once when there are min_bytes, an error or a divergence to tell, or
 // when max_wait_ms is 0; else when some partitions got more (only those are read
-// again) or max_wait_ms is over. Partitions come in the order asked. The first
+// again), max_wait_ms is over or the caller has left. Partitions come in the order asked. The first
 // batch is given whole even if larger than all limits (KIP-74).
 void Fetch(const BrokerContext& context, const RequestContext& caller,
            v1::FetchRequest request, FetchForm form,

@@ -71,6 +71,21 @@ api::RequestContext Caller(const CallbackServerContext& context) {
   return {.client_host = ClientHost(context)};
 }
 
+// One call whose handler may wait for data: it is told when the caller leaves.
+class LongCall final : public ServerUnaryReactor {
+ public:
+  const std::shared_ptr<api::Departure>& departure() const {
+    return departure_;
+  }
+
+ private:
+  void OnCancel() override { departure_->Leave(); }
+  void OnDone() override { delete this; }
+
+  const std::shared_ptr<api::Departure> departure_ =
+      std::make_shared<api::Departure>();
+};
+
 Bytes Serialize(api::FetchAnswer answer) {
   std::vector<Bytes> batches;
   batches.reserve(answer.batches.size());
@@ -137,14 +152,15 @@ class BrokerService final : public Base {
   ServerUnaryReactor* Fetch(CallbackServerContext* call,
                             const ByteBuffer* request,
                             ByteBuffer* response) override {
-    ServerUnaryReactor* reactor = call->DefaultReactor();
+    auto* const reactor = new LongCall;
     v1::FetchRequest message;
     if (!Parse(rpc::ToBytes(*request), &message)) {
       reactor->Finish({grpc::INVALID_ARGUMENT, "not a valid FetchRequest"});
       return reactor;
     }
-    api::Fetch(context_, Caller(*call), std::move(message),
-               api::FetchForm::kBytes,
+    api::RequestContext caller = Caller(*call);
+    caller.departure = reactor->departure();
+    api::Fetch(context_, caller, std::move(message), api::FetchForm::kBytes,
                [reactor, response](api::FetchAnswer answer) {
                  *response = rpc::ToByteBuffer(Serialize(std::move(answer)));
                  reactor->Finish(grpc::Status::OK);
@@ -154,10 +170,12 @@ class BrokerService final : public Base {
 
   grpc::ServerBidiReactor<ByteBuffer, ByteBuffer>* FetchStream(
       CallbackServerContext* call) override {
+    api::RequestContext caller = Caller(*call);
+    caller.departure = std::make_shared<api::Departure>();
     return new OrderedStream(
         {.max_requests = 64},
-        [this, caller = Caller(*call)](
-            Bytes request, OrderedStream::Answer answer) -> absl::Status {
+        [this, caller](Bytes request,
+                       OrderedStream::Answer answer) -> absl::Status {
           v1::FetchRequest message;
           if (!Parse(request, &message)) {
             return absl::InvalidArgumentError("not a valid FetchRequest");
@@ -168,7 +186,8 @@ class BrokerService final : public Base {
                        answer(Serialize(std::move(fetched)));
                      });
           return absl::OkStatus();
-        });
+        },
+        [departure = caller.departure] { departure->Leave(); });
   }
 
   ServerUnaryReactor* InitProducerId(

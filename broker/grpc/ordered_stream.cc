@@ -6,9 +6,11 @@
 
 namespace sillok::grpc_door {
 
-OrderedStream::OrderedStream(const OrderedStreamLimits& limits, Handler handler)
+OrderedStream::OrderedStream(const OrderedStreamLimits& limits, Handler handler,
+                             std::function<void()> ended)
     : limits_(limits),
       handler_(std::move(handler)),
+      ended_(std::move(ended)),
       shared_(std::make_shared<Shared>()) {
   shared_->stream = this;
   StartRead(&incoming_);
@@ -151,6 +153,7 @@ void OrderedStream::End(grpc::Status status) {
     shared_->owed_finish = std::move(status);
     ++shared_->acting;
   }
+  if (ended_) ended_();
   Release();
 }
 

@@ -37,7 +37,10 @@ class OrderedStream final
   // read); `answer` is then not used.
   using Handler = std::function<absl::Status(Bytes request, Answer answer)>;
 
-  OrderedStream(const OrderedStreamLimits& limits, Handler handler);
+  // `ended` runs once, on any thread, when no answer can be sent any more. May be
+  // null.
+  OrderedStream(const OrderedStreamLimits& limits, Handler handler,
+                std::function<void()> ended = nullptr);
 
  private:
   // One request: waits for its turn.
@@ -83,6 +86,7 @@ class OrderedStream final
 
   const OrderedStreamLimits limits_;
   const Handler handler_;
+  const std::function<void()> ended_;
   const std::shared_ptr<Shared> shared_;
   grpc::ByteBuffer incoming_;
   grpc::ByteBuffer outgoing_;

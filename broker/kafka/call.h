@@ -41,7 +41,7 @@ struct Outcome {
     kClose,    // the connection ends after the answers before this one
   };
   Kind kind = Kind::kSend;
-  Bytes body;       // kSend: the response, without its header (out_body.h)
+  Bytes body;       // kSend: the response, without its header (file_frames.h)
   ErrorCounts errors;
   std::string why;  // kClose: for the log
   bool bad_body = false;  // kClose: because the request could not be read

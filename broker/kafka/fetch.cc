@@ -7,11 +7,11 @@
 
 #include "base/error.h"
 #include "broker/api/fetch.h"
+#include "broker/file_frames/file_frames.h"
 #include "broker/kafka/door_state.h"
 #include "broker/kafka/families.h"
 #include "broker/kafka/fetch_sessions.h"
 #include "broker/kafka/leader_hints.h"
-#include "broker/kafka/out_body.h"
 #include "broker/kafka/text.h"
 #include "broker/metadata/cluster_view.h"
 #include "proto/kafka/fetch.h"
@@ -27,7 +27,7 @@ constexpr int16_t kFirstVersionWithSessions = 7;
 constexpr int16_t kFirstVersionWithTopicIds = 13;
 constexpr int16_t kFirstVersionWithHints = 16;
 constexpr int8_t kReadCommitted = 1;
-// A fetch that waits outlives its connection: it must not do so for days. An
+// Nobody shall have to wait for days to see whether the broker is alive. An
 // answer without records before the client's time is over is a fine one.
 constexpr int32_t kLongestWaitMs = 60'000;
 

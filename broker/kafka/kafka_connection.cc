@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "base/error.h"
+#include "broker/file_frames/file_frames.h"
 #include "broker/kafka/api_handlers.h"
 #include "broker/kafka/call.h"
-#include "broker/kafka/out_body.h"
 #include "broker/kafka/text.h"
 #include "fmt/format.h"
 #include "proto/kafka/api_table.h"
@@ -113,6 +113,7 @@ void KafkaConnection::OnFrame(Bytes frame, net::ReplyPtr reply) {
   call.caller.client_host = client_host_;
   call.caller.client_id = header.client_id.value_or("");
   call.caller.listener = connection_->info().listener;
+  call.caller.departure = departure_;
   call.version = header.request_api_version;
   auto respond = [door = door_, connection = connection_, header, reply,
                   started](Outcome outcome) {

@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/net/connection.h"
+#include "broker/api/departure.h"
 #include "broker/kafka/door_state.h"
 #include "proto/kafka/header.h"
 
@@ -22,6 +23,7 @@ class KafkaConnection final : public net::FrameHandler {
 
   void OnFrame(Bytes frame, net::ReplyPtr reply) override;
   void OnBadLength(int32_t length, net::ReplyPtr reply) override;
+  void OnClose(net::CloseReason reason) override { departure_->Leave(); }
 
  private:
   void Refuse(RefusalReason reason, const kafka::RequestHeader* header,
@@ -29,6 +31,8 @@ class KafkaConnection final : public net::FrameHandler {
 
   const std::shared_ptr<DoorState> door_;
   const std::shared_ptr<net::Connection> connection_;
+  const std::shared_ptr<api::Departure> departure_ =
+      std::make_shared<api::Departure>();
   const std::string client_host_;  // "/10.0.0.7", as Kafka writes it
 };
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "broker/api/fetch.h"
+#include "broker/file_frames/file_frames.h"
 #include "proto/broker.pb.h"
 #include "proto/wire/payload_codec.h"
 
@@ -19,6 +20,7 @@ class ReplicaConnection final : public net::FrameHandler {
       : context_(context) {
     caller_.client_host = "/" + info.peer_host;
     caller_.listener = info.listener;
+    caller_.departure = std::make_shared<api::Departure>();
   }
 
   void OnFrame(Bytes frame, net::ReplyPtr reply) override {
@@ -31,19 +33,36 @@ class ReplicaConnection final : public net::FrameHandler {
     if (request.replica_id_plus_one() <= 0) {
       return reply->Close("a FetchRequest that is no replica's");
     }
-    api::Fetch(context_, caller_, std::move(request), api::FetchForm::kBytes,
+    // Parts of files: what was appended since goes from the page cache to the
+    // follower's socket. Should the log have been cut and written anew meanwhile,
+    // the follower refuses batches of an epoch it does not know.
+    api::Fetch(context_, caller_, std::move(request),
+               api::FetchForm::kRanges,
                [reply = std::move(reply)](api::FetchAnswer answer) {
-                 std::vector<Bytes> batches;
-                 batches.reserve(answer.batches.size());
-                 for (api::FetchedBatches& fetched : answer.batches) {
-                   batches.push_back(std::move(fetched.bytes));
-                 }
-                 reply->Send(net::OutFrame(SerializeFetchResponse(
-                     std::move(answer.response), batches)));
+                 Answer(std::move(answer), reply);
                });
   }
 
+  void OnClose(net::CloseReason reason) override {
+    caller_.departure->Leave();
+  }
+
  private:
+  static void Answer(api::FetchAnswer answer, const net::ReplyPtr& reply) {
+    std::vector<Bytes> batches;
+    batches.reserve(answer.batches.size());
+    for (const api::FetchedBatches& fetched : answer.batches) {
+      absl::StatusOr<Bytes> bytes = BytesOfRanges(fetched.ranges);
+      // The follower asks again, and is told by the log what is wrong with it.
+      if (!bytes.ok()) {
+        return reply->Close(std::string(bytes.status().message()));
+      }
+      batches.push_back(*std::move(bytes));
+    }
+    reply->Send(ToOutFrame(
+        Bytes(), SerializeFetchResponse(std::move(answer.response), batches)));
+  }
+
   const api::BrokerContext& context_;
   api::RequestContext caller_;
 };

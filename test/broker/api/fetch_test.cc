@@ -79,7 +79,7 @@ class FetchTest : public testing::Test {
   std::future<FetchAnswer> Start(v1::FetchRequest request,
                                  FetchForm form = FetchForm::kBytes) {
     auto promise = std::make_shared<std::promise<FetchAnswer>>();
-    Fetch(context_, {}, std::move(request), form,
+    Fetch(context_, caller_, std::move(request), form,
           [promise](FetchAnswer answer) {
             promise->set_value(std::move(answer));
           });
@@ -109,6 +109,7 @@ class FetchTest : public testing::Test {
   ApiMetrics metrics_;
   ClusterViewHolder view_;
   BrokerContext context_;
+  RequestContext caller_;
 };
 
 TEST_F(FetchTest, WhatIsThereIsAnsweredAtOnceInTheOrderAsked) {
@@ -177,6 +178,42 @@ TEST_F(FetchTest, ALostLeadershipEndsTheWait) {
     told |= partition.error_code() == v1::NOT_LEADER_OR_FOLLOWER;
   }
   EXPECT_TRUE(told);
+}
+
+TEST_F(FetchTest, ACallerThatLeavesEndsTheWait) {
+  caller_.departure = std::make_shared<Departure>();
+  auto first = Start(Request(kForever));
+  auto second = Start(Request(kForever, /*min_bytes=*/1'000'000));
+  EXPECT_FALSE(Ready(first));
+  EXPECT_FALSE(Ready(second));
+  caller_.departure->Leave();
+  // Answered, so that nothing is held any longer; nobody reads it.
+  ASSERT_TRUE(Ready(first));
+  ASSERT_TRUE(Ready(second));
+  EXPECT_TRUE(first.get().batches[0].bytes.empty());
+  // What comes behind its back is not waited for at all.
+  EXPECT_TRUE(Ready(Start(Request(kForever))));
+}
+
+TEST_F(FetchTest, AnAnsweredFetchIsForgottenByItsCaller) {
+  caller_.departure = std::make_shared<Departure>();
+  auto waiting = Start(Request(kForever));
+  Append(1, "b");
+  EXPECT_EQ(ValuesOf(waiting.get().batches[1].bytes),
+            std::vector<std::string>{"b"});
+  caller_.departure->Leave();
+}
+
+TEST_F(FetchTest, CallersThatLeaveBesideAWriterAreAnsweredOnce) {
+  constexpr int kRounds = 300;
+  for (int round = 0; round < kRounds; ++round) {
+    caller_.departure = std::make_shared<Departure>();
+    auto waiting = Start(Request(kForever, 1, {round, 0, 0}));
+    std::thread writer([&] { Append(0, "a"); });
+    caller_.departure->Leave();
+    waiting.get();  // a second answer would be an error of the promise
+    writer.join();
+  }
 }
 
 TEST_F(FetchTest, AnUnknownPartitionIsToldAtOnceBesideTheOthers) {

@@ -39,7 +39,16 @@ class Service final : public RawService {
           answers[message.correlation_id()] = std::move(answer);
           arrived.notify_all();
           return absl::OkStatus();
+        },
+        [this] {
+          std::lock_guard lock(mutex);
+          ++ended;
+          arrived.notify_all();
         });
+  }
+  void AwaitEnd() {
+    std::unique_lock lock(mutex);
+    arrived.wait(lock, [&] { return ended > 0; });
   }
 
   // Waits for the request, then takes its answer.
@@ -58,6 +67,7 @@ class Service final : public RawService {
   std::mutex mutex;
   std::condition_variable arrived;
   std::map<uint64_t, OrderedStream::Answer> answers;
+  int ended = 0;  // streams that broke off
 
  private:
   OrderedStreamLimits limits_;
@@ -107,6 +117,16 @@ TEST_F(OrderedStreamTest, AnswersComeInTheOrderOfTheRequests) {
   stream->WritesDone();
   EXPECT_EQ(Receive(), 0u);
   EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(OrderedStreamTest, AClientThatBreaksOffIsToldToThoseWhoWorkForIt) {
+  Start();
+  Send(1);
+  OrderedStream::Answer answer = service->Take(1);
+  context.TryCancel();
+  service->AwaitEnd();
+  answer(Response(1));  // nobody is there any more
+  EXPECT_FALSE(stream->Finish().ok());
 }
 
 TEST_F(OrderedStreamTest, ARequestThatIsNotAnsweredHoldsNobodyUp) {

@@ -1,5 +1,7 @@
 // Produce, Fetch, ListOffsets, OffsetForLeaderEpoch and InitProducerId through
 // the door, against logs on disk.
+#include <chrono>
+#include <future>
 #include <string>
 #include <vector>
 
@@ -321,6 +323,17 @@ TEST_F(DataTest, SizesOfAFetchMayBeAnything) {
     if (size == INT32_MAX) request.min_bytes = 1;
     EXPECT_EQ(Values(FetchOne(request, 11)).size(), 1u) << size;
   }
+}
+
+TEST_F(DataTest, AFetchThatWaitsEndsWithItsConnection) {
+  FetchRequest request = Fetch("orders", {0});
+  request.max_wait_ms = 60'000;
+  std::future<Ended> waiting = Send(request, 11);
+  EXPECT_EQ(waiting.wait_for(std::chrono::seconds(0)),
+            std::future_status::timeout);
+  connection_->OnClose(net::CloseReason::kPeerClosed);
+  EXPECT_EQ(waiting.wait_for(std::chrono::seconds(0)),
+            std::future_status::ready);
 }
 
 TEST_F(DataTest, ListOffsetsFindsEndsAndTimes) {

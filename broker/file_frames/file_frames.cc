@@ -1,4 +1,4 @@
-#include "broker/kafka/out_body.h"
+#include "broker/file_frames/file_frames.h"
 
 #include <memory>
 #include <string>
@@ -6,7 +6,7 @@
 
 #include "base/status_macros.h"
 
-namespace sillok::kafka_door {
+namespace sillok {
 namespace {
 
 absl::StatusOr<Bytes> ReadRange(const FileRange& range) {
@@ -50,4 +50,4 @@ net::OutFrame ToOutFrame(const Bytes& header, const Bytes& body) {
   return frame;
 }
 
-}  // namespace sillok::kafka_door
+}  // namespace sillok
