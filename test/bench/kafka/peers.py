@@ -64,6 +64,7 @@ class Sillok:
         status = json.loads(done.stdout)
         self.pids = [broker["pid"] for broker in status["brokers"]]
         self.other_pids = [one["pid"] for one in status["coordinators"]]
+        self.logs = [broker["log"] for broker in status["brokers"]]
         addresses = [broker.get("kafka") for broker in status["brokers"]]
         if None in addresses:
             self.stop()
