@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 #include <vector>
 
 #include "base/status_macros.h"
@@ -153,11 +154,10 @@ absl::StatusOr<v1::EnsembleMember> ParseServerLine(std::string_view text) {
   const size_t equals = line.find('=');
   std::string_view number = Trim(line.substr(0, equals));
   if (number.substr(0, 7) == "server.") number.remove_prefix(7);
-  const int id = ParseNumber(number, kMaxMemberId);
+  const int id = ParseNumber(number, std::numeric_limits<int>::max());
   if (equals == line.npos || id < 1) {
     return absl::InvalidArgumentError(fmt::format(
-        "'{}' is not N=host:peerport..., where N is from 1 to {}", text,
-        kMaxMemberId));
+        "'{}' is not N=host:peerport..., where N is a number from 1", text));
   }
   ASSIGN_OR_RETURN(v1::EnsembleMember member,
                    ParseServer(line.substr(equals + 1)));

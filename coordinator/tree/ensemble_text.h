@@ -22,12 +22,14 @@
 
 namespace sillok {
 
-inline constexpr int32_t kMaxMemberId = 255;  // the top byte of session ids
+// A member cannot have a larger id (it is the top byte of session ids), though a
+// line may name one.
+inline constexpr int32_t kMaxMemberId = 255;
 
 // What is behind "server.N="; the id is not set. INVALID_ARGUMENT says what the
 // forms are.
 absl::StatusOr<v1::EnsembleMember> ParseServer(std::string_view text);
-// "server.N=..." or "N=...". INVALID_ARGUMENT also when N is not from 1 to 255.
+// "server.N=..." or "N=...". INVALID_ARGUMENT also when N is not a number from 1.
 absl::StatusOr<v1::EnsembleMember> ParseServerLine(std::string_view text);
 
 // "server.N=host:port:electionport:role[;address:port]", ZooKeeper's line. A

@@ -93,6 +93,7 @@ class Preparer {
   // member by itself that others could not find, RECONFIG_IN_PROGRESS while one
   // is pending, BAD_VERSION, BAD_ARGUMENTS (see ChangeEnsemble), what `judge` says,
   // and NO_AUTH without WRITE on /zookeeper/config: in this order, ZooKeeper's.
+  // Last BAD_ARGUMENTS for an id above kMaxMemberId.
   using JudgeEnsemble =
       std::function<v1::CoordCode(const std::vector<v1::EnsembleMember>&)>;
   Prepared PrepareReconfig(const v1::TxnOrigin& origin,

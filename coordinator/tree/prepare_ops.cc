@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "coordinator/tree/ensemble_change.h"
+#include "coordinator/tree/ensemble_text.h"
 #include "coordinator/tree/path.h"
 #include "coordinator/tree/prepare.h"
 
@@ -271,8 +272,11 @@ v1::CoordCode Preparer::DoReconfig(
   v1::CoordCode code = ChangeEnsemble(present, change, next);
   if (code == v1::OK) code = judge(*next);
   if (code != v1::OK) return code;
-  return Allowed(kSystemConfigPath, *node, kWritePermission) ? v1::OK
-                                                             : v1::NO_AUTH;
+  if (!Allowed(kSystemConfigPath, *node, kWritePermission)) {
+    return v1::NO_AUTH;
+  }
+  // Last, because ZooKeeper does not mind: whoever has no right hears of that.
+  return next->back().id() <= kMaxMemberId ? v1::OK : v1::BAD_ARGUMENTS;
 }
 
 v1::CoordCode Preparer::DoCheck(const v1::CheckVersionOp& op,

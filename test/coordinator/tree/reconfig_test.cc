@@ -199,7 +199,11 @@ TEST_F(ReconfigTest, IsRefusedInZooKeepersOrder) {
   EXPECT_EQ(judged, 3u);
   verdict = v1::OK;
   EXPECT_EQ(Code(Join("3=h3:2888;2180")), v1::NO_AUTH);
+  EXPECT_EQ(Code(Join("999=h3:2888;2180")), v1::NO_AUTH);
+  leader.who = Who({{"super", ""}});
+  EXPECT_EQ(Code(Join("256=h3:2888;2180")), v1::BAD_ARGUMENTS);
   EXPECT_EQ(Text(), kFileText);
+  EXPECT_EQ(Code(Join("255=h3:2888;2180")), v1::OK);
 }
 
 TEST_F(ReconfigTest, OneAtATime) {
