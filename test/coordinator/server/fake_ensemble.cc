@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "coordinator/tree/ensemble_text.h"
+#include "coordinator/tree/row_format.h"
 #include "glog/logging.h"
 
 namespace sillok::coord {
@@ -214,6 +216,14 @@ FakeEnsemble::FakeEnsemble(Options options) : options_(options) {
     disks_[id] = std::make_unique<FakeDisk>();
     Start(id);
   }
+  for (int i = 1; i <= options_.spares; ++i) {
+    disks_[options_.members + i] = std::make_unique<FakeDisk>();
+  }
+}
+
+std::string FakeEnsemble::Line(int id, bool observer) {
+  const std::string number = std::to_string(id);
+  return number + "=h" + number + ":1" + (observer ? ":observer" : "") + ";2";
 }
 
 void FakeEnsemble::Start(int id) {
@@ -221,6 +231,11 @@ void FakeEnsemble::Start(int id) {
   options.zab.self = MemberId(id);
   for (int i = 1; i <= options_.members; ++i) {
     options.zab.voters.push_back(MemberId(i));
+    options.ensemble.push_back(*ParseServerLine(Line(i)));
+  }
+  if (id > options_.members) {
+    options.zab.observers.push_back(MemberId(id));
+    options.ensemble.push_back(*ParseServerLine(Line(id, true)));
   }
   options.zab.seed = static_cast<uint64_t>(id);
   options.tick_ms = options_.tick_ms;
@@ -343,8 +358,10 @@ bool FakeEnsemble::Step() {
     queue.pop_front();
     disks_[id]->staged_rows = std::move(snapshot.rows);
     disks_[id]->staged_zxid = snapshot.zxid;
-    members_.at(id)->OnSnapshotReceived(MemberId(snapshot.from),
-                                        snapshot.epoch, snapshot.zxid);
+    const auto ensemble = disks_[id]->staged_rows.find(EnsembleKey());
+    members_.at(id)->OnSnapshotReceived(
+        MemberId(snapshot.from), snapshot.epoch, snapshot.zxid,
+        ensemble == disks_[id]->staged_rows.end() ? "" : ensemble->second);
     TakeOutput(id);
     if (running(snapshot.from)) {
       members_.at(snapshot.from)
@@ -380,6 +397,7 @@ void FakeEnsemble::TakeOutput(int id) {
     }
   }
   if (output.rows.has_value()) disk.Apply(*output.rows);
+  if (output.removed) removed_.insert(id);
   auto send = [&](int to, Packet packet) {
     if (cut_.count({id, to}) == 0) {
       links_[{id, to}].push_back(std::move(packet));

@@ -64,6 +64,8 @@ class FakeEnsemble {
  public:
   struct Options {
     int members = 3;
+    // Ids behind those of the members that may be started and added later.
+    int spares = 0;
     int64_t tick_ms = 200;  // session timeouts: 400 to 4,000
     size_t max_requests_per_connection = 1'000;
     PrepareOptions prepare;
@@ -87,7 +89,12 @@ class FakeEnsemble {
   std::vector<int> followers() const;
 
   void Crash(int member);
+  // A spare knows the members and itself as an observer.
   void Start(int member);
+  // It has said that the ensemble goes on without it.
+  bool removed(int member) const { return removed_.count(member) != 0; }
+  // "N=hN:1[:observer];2"
+  static std::string Line(int id, bool observer = false);
   // Throws the disk away as well.
   void Wipe(int member) { disks_[member] = std::make_unique<FakeDisk>(); }
   FakeDisk& disk(int member) { return *disks_[member]; }
@@ -152,6 +159,7 @@ class FakeEnsemble {
   std::map<int, std::optional<Zxid>> installed_;
   std::map<int, std::deque<SnapshotOnTheWay>> snapshots_;
   std::set<int> held_disks_;
+  std::set<int> removed_;
   bool hold_replies_ = false;
   std::map<ConnectionId, std::unique_ptr<FakeClient>> clients_;
   uint64_t last_connection_ = 0;
