@@ -205,6 +205,11 @@ bool ReadJoiners(Context& context, const Change& change,
       context.UsageError(std::string(member.status().message()));
       return false;
     }
+    if (member->id() > kMaxMemberId) {
+      context.UsageError(fmt::format("{}: the id of a member is from 1 to {}",
+                                     line, kMaxMemberId));
+      return false;
+    }
     Joiner joiner;
     joiner.member = *std::move(member);
     joiner.server = line.substr(line.find('=') + 1);
@@ -372,8 +377,8 @@ absl::Status Remove(CoordSession& session, const Change& change) {
   }
   if (!ids.empty()) {
     if (!context.Confirm(change.yes,
-                         fmt::format("remove member {} from the ensemble? "
-                                     "Voters that are left: {}.",
+                         fmt::format("remove member {} from the ensemble "
+                                     "(voters that are left: {})?",
                                      ids, VotersLeft(changer, change)))) {
       return absl::OkStatus();
     }

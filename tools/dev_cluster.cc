@@ -34,6 +34,8 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
 constexpr char kHost[] = "127.0.0.1";
+// The super user of a cluster that is played with: super, password dev.
+constexpr char kSuperDigest[] = "super:dAYpohV5mGWcpW18m4fEptZL3r0=";
 constexpr auto kPoll = std::chrono::milliseconds(50);
 
 std::string ReadFile(const std::string& path) {
@@ -278,7 +280,13 @@ std::string DevCluster::NodeConfig(const DevNode& node) const {
       text += fmt::format("server.{}={}:{};{};{}\n", peer.id, kHost,
                           peer.peer_port, peer.grpc_port, peer.zookeeper_port);
     }
-    for (const std::string& set : spec_.coordinator_sets) text += set + "\n";
+    const std::string super = "DigestAuthenticationProvider.superDigest=";
+    bool has_super = false;
+    for (const std::string& set : spec_.coordinator_sets) {
+      text += set + "\n";
+      has_super |= set.rfind(super, 0) == 0;
+    }
+    if (!has_super) text += super + kSuperDigest + "\n";
     return text;
   }
   text += fmt::format(

@@ -15,6 +15,7 @@
 #include "nlohmann/json.hpp"
 #include "test/cluster/run_command.h"
 #include "test/coordinator/server/coordinator_process.h"
+#include "tools/coord_text.h"
 
 namespace sillok::tools {
 namespace {
@@ -25,6 +26,7 @@ using coord::ProcessEnsemble;
 using nlohmann::json;
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 class CoordCliTest : public testing::Test {
@@ -339,6 +341,104 @@ TEST_F(CoordCliTest, TheMembersAreShownAndTheLeadHandedOver) {
       "tools/sillok --coordinators " + ensemble_->server(leader) +
       " coord members --json");
   EXPECT_EQ(json::parse(found.out)[other - 1]["role"], "leading");
+}
+
+TEST_F(CoordCliTest, AQuotaIsSetShownAndTakenAway) {
+  ASSERT_EQ(session_->Create(root_ + "/q", "1234").code, v1::OK);
+  CommandOutcome none = Coord("quota R/q");
+  EXPECT_EQ(none.code, 1);
+  EXPECT_THAT(none.err, HasSubstr("has no quota"));
+  json set = Json("quota R/q --count 3 --hard-bytes 100");
+  EXPECT_EQ(set["count"], 1);
+  EXPECT_EQ(set["bytes"], 4);
+  EXPECT_EQ(set["count_limit"], 3);
+  EXPECT_EQ(set["bytes_hard_limit"], 100);
+  EXPECT_TRUE(set["bytes_limit"].is_null());
+  session_->Sync();
+  // As ZooKeeper's tools write and read it.
+  EXPECT_EQ(session_->Get("/zookeeper/quota" + root_ + "/q/zookeeper_limits")
+                .data,
+            "count=3,bytes=-1=;byteHardLimit=100;countHardLimit=-1");
+  // One limit is changed and the others stay.
+  EXPECT_EQ(Json("quota R/q --hard-bytes -1")["count_limit"], 3);
+  ASSERT_EQ(session_->Create(root_ + "/q/below", "56").code, v1::OK);
+  json shown = Json("quota R/q");
+  EXPECT_EQ(shown["count"], 2);
+  EXPECT_EQ(shown["bytes"], 6);
+  EXPECT_TRUE(shown["bytes_hard_limit"].is_null());
+  // No second one above or below.
+  EXPECT_THAT(Coord("quota R/q/below --count 1").err,
+              HasSubstr(root_ + "/q, above it, has a quota"));
+  EXPECT_THAT(Coord("quota " + root_ + " --count 1").err,
+              HasSubstr(root_ + "/q, below it, has a quota"));
+  EXPECT_EQ(Coord("quota R/nowhere --count 1").code, 1);
+  EXPECT_EQ(Coord("quota / --count 1").code, 2);
+  EXPECT_EQ(Coord("quota R/q --remove --count 1").code, 2);
+  EXPECT_EQ(Coord("quota R/q --remove").code, 0);
+  EXPECT_EQ(Coord("quota R/q").code, 1);
+  session_->Sync();
+  EXPECT_EQ(session_->Exists("/zookeeper/quota" + root_).code, v1::NO_NODE);
+  // Now it may be above.
+  EXPECT_EQ(Json("quota " + root_ + " --count 9")["count"], 3);
+}
+
+TEST(CoordMembersCliTest, MembersAreAddedInTwoStepsAndRemoved) {
+  std::string directory = testing::TempDir() + "/coord-members";
+  std::filesystem::remove_all(directory);
+  std::filesystem::create_directories(directory);
+  ProcessEnsemble ensemble(
+      directory, 1,
+      {"tickTime=500", "DigestAuthenticationProvider.superDigest=" +
+                           tools::DigestId("super:secret")},
+      1);
+  auto run = [&](const std::string& arguments, bool super = true) {
+    return cluster_test::RunCommand(
+        "tools/sillok --timeout 20 --coordinators " + ensemble.server(1) +
+        " coord " + (super ? "--auth digest:super:secret " : "") + arguments);
+  };
+  const std::string add = "add '" + ensemble.Line(2) + "'";
+  CommandOutcome nobody = run(add, false);
+  EXPECT_EQ(nobody.code, 1);
+  EXPECT_THAT(nobody.err, HasSubstr("NO_AUTH: changing members needs WRITE"));
+  EXPECT_EQ(run("add '2=nonsense'").code, 2);
+  EXPECT_EQ(run("add '300=h:1;2'").code, 2);
+  EXPECT_THAT(run("add 2=h:1").err, HasSubstr("say where member 2 answers"));
+  EXPECT_EQ(run(add + " --from-version 77").code, 1);
+
+  // It does not run yet: it stays an observer, which hurts nobody.
+  CommandOutcome waited = run(add + " --wait 1");
+  EXPECT_EQ(waited.code, 1);
+  EXPECT_THAT(waited.err, HasSubstr("does not answer. It stays an observer"));
+  json members = json::parse(run("members --json").out);
+  ASSERT_EQ(members.size(), 2u);
+  EXPECT_EQ(members[1]["votes"], false);
+  EXPECT_EQ(members[1]["role"], "unreachable");
+  // The same command goes on when it runs.
+  ensemble.StartSpare(2);
+  CommandOutcome added = run(add + " --json");
+  EXPECT_EQ(added.code, 0) << added.err;
+  json configuration = json::parse(added.out);
+  EXPECT_THAT(configuration["configuration"].get<std::string>(),
+              ContainsRegex("server.2=127.0.0.1:[0-9]+:[0-9]+:participant"));
+  ensemble.WaitForLeader();
+  members = json::parse(run("members --json").out);
+  EXPECT_EQ(members[1]["votes"], true);
+  // Adding it once more changes nothing.
+  EXPECT_EQ(run(add).code, 0);
+
+  EXPECT_THAT(run("remove 2").err, HasSubstr("-y"));
+  CommandOutcome removed = run("remove 2 -y");
+  EXPECT_EQ(removed.code, 0) << removed.err;
+  EXPECT_THAT(removed.err, HasSubstr("member 2 ends by itself"));
+  EXPECT_THAT(removed.out, Not(HasSubstr("server.2=")));
+  EXPECT_TRUE(ProcessEnsemble::Eventually(
+      [&] { return ensemble.Exited(2).has_value(); }));
+  CommandOutcome again = run("remove 2 -y");
+  EXPECT_EQ(again.code, 0);
+  EXPECT_THAT(again.err, HasSubstr("there is no member 2"));
+  CommandOutcome last = run("remove 1 -y");
+  EXPECT_EQ(last.code, 1);
+  EXPECT_THAT(last.err, HasSubstr("nobody would vote"));
 }
 
 TEST_F(CoordCliTest, ASnapshotIsSavedCheckedAndRestored) {
