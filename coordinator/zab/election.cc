@@ -12,6 +12,7 @@ void Election::Begin() {
   // Others may count it as a voter already, but it will not lead.
   if (local_->observing() && local_->memberships.can_change()) own_ = Vote{};
   vote_ = own_;
+  heard_.clear();
   StartRound(round_ + 1);
   NotifyAll();
 }
@@ -72,10 +73,43 @@ std::optional<MemberId> Election::Step(const Message& n) {
   return Decide();
 }
 
+std::optional<MemberId> Election::Hear(const Message& n) {
+  if (n.role == Role::kLooking || n.epoch == 0) {
+    heard_.erase(n.from);
+    return std::nullopt;
+  }
+  const MemberId leader = n.role == Role::kLeading ? n.from : n.vote.leader;
+  heard_[n.from] = {leader, n.epoch};
+  const auto& known = local_->newer_membership;
+  const Membership& members =
+      known != nullptr ? *known : local_->memberships.newest();
+  std::vector<MemberId> ids;
+  size_t agreeing = 0;
+  for (const EnsembleMember& member : members.members) {
+    if (!member.votes) continue;
+    ids.push_back(member.id);
+    auto said = heard_.find(member.id);
+    agreeing +=
+        said != heard_.end() && said->second == std::pair(leader, n.epoch);
+  }
+  if (!VoterSet(std::move(ids)).IsQuorum(agreeing)) return std::nullopt;
+  local_->epoch_floor = n.epoch;
+  Appoint(leader);
+  round_ = n.round;
+  return leader;
+}
+
 // The sender may know of a membership in which we vote, and need our vote to
 // lead; we have nobody to prefer.
 void Election::Echo(const Message& n) {
-  if (n.role != Role::kLooking || !local_->memberships.can_change()) return;
+  if (n.role != Role::kLooking || n.vote.leader == Vote().leader ||
+      !local_->memberships.can_change()) {
+    return;
+  }
+  // Once in a tick, so that two who have nobody to prefer do not go on for ever.
+  auto [known, is_new] = echoed_.emplace(n.from, n.vote);
+  if (!is_new && known->second == n.vote) return;
+  known->second = n.vote;
   Message m;
   m.kind = MessageKind::kNotification;
   m.round = n.round;
@@ -84,6 +118,7 @@ void Election::Echo(const Message& n) {
 }
 
 std::optional<MemberId> Election::Tick() {
+  echoed_.clear();
   if (++ticks_since_notify_ >= local_->options.notify_ticks) NotifyAll();
   if (settled_ticks_ >= 0) ++settled_ticks_;
   return Decide();
@@ -159,7 +194,9 @@ void Election::AddTo(Fingerprint* print) const {
 void Election::NotifyAll() {
   ticks_since_notify_ = 0;
   const Memberships& memberships = local_->memberships;
-  if (local_->newer_membership != nullptr) {
+  // Whoever knows too little asks everybody.
+  if (local_->newer_membership != nullptr ||
+      (local_->observing() && memberships.can_change())) {
     for (MemberId member : local_->Others()) Notify(member, Role::kLooking, 0);
     return;
   }

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "base/ids.h"
 #include "coordinator/zab/local.h"
@@ -29,6 +30,10 @@ class Election {
   // While looking. Gives the leader once there is a decision.
   std::optional<MemberId> Step(const Message& notification);
   std::optional<MemberId> Tick();
+
+  // The same for one that is new here: it takes the word of a quorum that it
+  // follows, and not that of the leader alone.
+  std::optional<MemberId> Hear(const Message& notification);
 
   // There is no need to ask: `leader` leads.
   void Appoint(MemberId leader);
@@ -67,6 +72,10 @@ class Election {
   // The best vote of this round from each, this member included.
   std::map<MemberId, Vote> votes_;
   std::set<MemberId> lost_;
+  // New here: whom the others follow, in which epoch.
+  std::map<MemberId, std::pair<MemberId, uint32_t>> heard_;
+  // Observing: whose votes have been given back since the last tick.
+  std::map<MemberId, Vote> echoed_;
   int ticks_since_notify_ = 0;
   // Ticks since a quorum agreed with vote_; -1 if none does.
   int settled_ticks_ = -1;

@@ -84,7 +84,7 @@ void Follower::OnNewEpoch(const Message& m) {
   }
   HardState hard = local_->history.hard_state();
   // Promised away to a later leader. This one learns it from our greeting.
-  if (m.epoch < hard.accepted_epoch) return;
+  if (m.epoch < hard.accepted_epoch || m.epoch < local_->epoch_floor) return;
   silent_ticks_ = 0;
   epoch_ = m.epoch;
   phase_ = Phase::kSync;

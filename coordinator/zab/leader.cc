@@ -55,7 +55,7 @@ void Leader::Step(const Message& m) {
   if (phase_ < Phase::kSync || p.state == Progress::State::kUnknown) return;
   switch (m.kind) {
     case MessageKind::kAck:
-      OnAck(m.from, p, m);
+      OnAck(p, m);
       return;
     case MessageKind::kAckNewLeader:
       p.in_epoch = true;
@@ -137,7 +137,7 @@ void Leader::SendNewEpoch(MemberId to) {
 void Leader::OnAckEpoch(MemberId from, Progress& p, const Message& m) {
   p.last_logged = m.zxid;
   if (phase_ >= Phase::kSync) {
-    StartProgress(from, p, m.zxid);
+    StartProgress(p, m.zxid);
     return;
   }
   if (!m.promised || !local_->memberships.Counts(from)) return;
@@ -169,7 +169,7 @@ void Leader::MaybeStartSync() {
   for (auto& [member, p] : members_) {
     p.silent_ticks = 0;
     ping_wanted_ = true;
-    if (p.last_logged) StartProgress(member, p, *p.last_logged);
+    if (p.last_logged) StartProgress(p, *p.last_logged);
     if (!p.voter && p.accepted_epoch) SendNewEpoch(member);
   }
   MaybeEstablish();
@@ -179,7 +179,7 @@ void Leader::MaybeStartSync() {
 
 // DIFF, TRUNC or SNAP. What the follower had logged when it promised is durable
 // there, so a common point of the histories counts as acknowledged.
-void Leader::StartProgress(MemberId to, Progress& p, Zxid last_logged) {
+void Leader::StartProgress(Progress& p, Zxid last_logged) {
   p.in_flight.clear();
   p.in_flight_bytes = 0;
   p.stalled_ticks = 0;
@@ -188,9 +188,9 @@ void Leader::StartProgress(MemberId to, Progress& p, Zxid last_logged) {
   p.new_leader_ticks = -1;
   p.commit_told = Zxid();
   dirty_ = true;
-  std::optional<Zxid> common = local_->history.LastAtOrBefore(last_logged);
+  std::optional<Zxid> common = CommonUpTo(last_logged);
   if (!common) {
-    SendSnapshot(to, p);
+    SendSnapshot(p);
     return;
   }
   p.sent = *common;
@@ -205,13 +205,22 @@ void Leader::StartProgress(MemberId to, Progress& p, Zxid last_logged) {
   }
 }
 
-void Leader::Resume(MemberId to, Progress& p, Zxid hint) {
+// Who has nothing may have been a voter once, on another disk. It must not go
+// through the memberships of that time again: it gets a snapshot.
+std::optional<Zxid> Leader::CommonUpTo(Zxid zxid) const {
+  if (zxid == Zxid() && local_->memberships.settled_one().version != Zxid()) {
+    return std::nullopt;
+  }
+  return local_->history.LastAtOrBefore(zxid);
+}
+
+void Leader::Resume(Progress& p, Zxid hint) {
   p.in_flight.clear();
   p.in_flight_bytes = 0;
   p.probe_ticks = -1;
-  std::optional<Zxid> common = local_->history.LastAtOrBefore(hint);
+  std::optional<Zxid> common = CommonUpTo(hint);
   if (!common) {
-    SendSnapshot(to, p);
+    SendSnapshot(p);
     return;
   }
   p.state = Progress::State::kProbe;
@@ -219,21 +228,21 @@ void Leader::Resume(MemberId to, Progress& p, Zxid hint) {
   p.received = std::min(p.received, *common);
 }
 
-void Leader::OnAck(MemberId from, Progress& p, const Message& m) {
+void Leader::OnAck(Progress& p, const Message& m) {
   if (m.rejected) {
-    OnRejected(from, p, m);
+    OnRejected(p, m);
   } else {
     OnAcknowledged(p, m.zxid, m.hint);
   }
 }
 
-void Leader::OnRejected(MemberId from, Progress& p, const Message& m) {
+void Leader::OnRejected(Progress& p, const Message& m) {
   // One refusal is enough: those of the appends that were sent behind a lost
   // one say nothing new.
   bool news = p.state == Progress::State::kReplicate
                   ? m.zxid > p.match
                   : p.state == Progress::State::kProbe && m.zxid == p.sent;
-  if (news) Resume(from, p, m.hint);
+  if (news) Resume(p, m.hint);
 }
 
 void Leader::OnAcknowledged(Progress& p, Zxid durable, Zxid received) {
@@ -252,7 +261,7 @@ void Leader::OnAcknowledged(Progress& p, Zxid durable, Zxid received) {
     p.sent = received;
     p.stalled_ticks = 0;
   } else if (p.state == Progress::State::kSnapshot &&
-             local_->history.Contains(received) &&
+             CommonUpTo(received) == received &&
              received >= local_->history.trimmed_to()) {
     p.state = Progress::State::kReplicate;
     p.sent = received;
@@ -502,8 +511,9 @@ void Leader::FollowMemberships() {
   for (const EnsembleMember& member : memberships.contacts()) {
     if (member.id == local_->options.self) continue;
     Progress& p = members_[member.id];
+    // It comes back, perhaps with an empty disk.
+    if (p.leaving_ticks >= 0) p = Progress();
     p.voter = memberships.Votes(member.id);
-    p.leaving_ticks = -1;
   }
   for (auto& [member, p] : members_) {
     if (memberships.Contains(member) || p.leaving_ticks >= 0) continue;
@@ -574,6 +584,7 @@ ReconfigCheck Leader::CheckReconfig(
 void Leader::Flush() {
   dirty_ = false;
   if (phase_ < Phase::kSync) return;
+  ReleaseSnapshots();
   if (ping_wanted_) SendPings();
   for (auto& [member, p] : members_) Replicate(member, p);
   MaybeHandOver();
@@ -601,7 +612,7 @@ void Leader::SendProbe(MemberId to, Progress& p) {
   if (p.probe_ticks >= 0) return;
   p.probe_ticks = 0;
   if (p.sent < local_->history.trimmed_to()) {
-    SendSnapshot(to, p);
+    SendSnapshot(p);
     return;
   }
   SendAppend(to, p, ReadFor(p));
@@ -612,7 +623,7 @@ void Leader::SendEntries(MemberId to, Progress& p) {
   while (p.sent < end && p.in_flight_bytes < local_->options.window_bytes) {
     std::vector<Entry> entries = ReadFor(p);
     if (entries.empty()) {  // Trimmed away under a slow follower.
-      SendSnapshot(to, p);
+      SendSnapshot(p);
       return;
     }
     Progress::InFlight flight{entries.back().zxid, 0};
@@ -656,10 +667,28 @@ void Leader::SendNewLeader(MemberId to, Progress& p) {
   local_->outbox.Send(to, std::move(m));
 }
 
-void Leader::SendSnapshot(MemberId to, Progress& p) {
+void Leader::SendSnapshot(Progress& p) {
   p.state = Progress::State::kSnapshot;
   p.snapshot_ticks = -1;
-  snapshots_.push_back({to, epoch_});
+  p.snapshot_held = snapshots_held_ = true;
+  dirty_ = true;
+  ReleaseSnapshots();
+}
+
+// A snapshot tells its receiver who the members are: not those of a time before
+// it came.
+void Leader::ReleaseSnapshots() {
+  if (!snapshots_held_ ||
+      local_->delivered < local_->memberships.settled_one().version) {
+    return;
+  }
+  snapshots_held_ = false;
+  for (auto& [member, p] : members_) {
+    if (p.state == Progress::State::kSnapshot && p.snapshot_held) {
+      snapshots_.push_back({member, epoch_});
+    }
+    p.snapshot_held = false;
+  }
 }
 
 void Leader::SendPings() {
@@ -705,7 +734,7 @@ void Leader::AddTo(Fingerprint* print) const {
                p.match, p.received, p.sent, p.probe_ticks, p.stalled_ticks,
                p.in_flight.size(), p.in_epoch, p.owes_new_leader_ack,
                p.new_leader_ticks, p.commit_told, p.pong, p.silent_ticks,
-               p.snapshot_ticks);
+               p.snapshot_ticks, p.snapshot_held);
   }
   for (const Barrier& barrier : barriers_) {
     print->Add(barrier.id, barrier.round, barrier.zxid);

@@ -71,6 +71,8 @@ struct Progress {
 
   // kSnapshot: streaming ended this many ticks ago; -1 still under way.
   int snapshot_ticks = -1;
+  // kSnapshot: it may not be taken yet.
+  bool snapshot_held = false;
 };
 
 // From the decision of the election until it gives up:
@@ -109,7 +111,9 @@ class Leader {
   // Sends what has gathered since the last time.
   void Flush();
   // Committed entries have been handed out.
-  void OnDelivered() { dirty_ = dirty_ || successor_.has_value(); }
+  void OnDelivered() {
+    dirty_ = dirty_ || successor_.has_value() || snapshots_held_;
+  }
   bool WantsFlush() const { return dirty_; }
   // Those whose zxid has been handed out as committed.
   std::vector<BarrierResult> TakeBarriers(Zxid delivered);
@@ -117,7 +121,9 @@ class Leader {
     return std::exchange(snapshots_, {});
   }
   bool HasResults() const {
-    return !finished_barriers_.empty() || !snapshots_.empty();
+    return !snapshots_.empty() ||
+           (!finished_barriers_.empty() &&
+            finished_barriers_.front().zxid <= local_->delivered);
   }
   // The role is over: no barrier will be answered by it.
   std::vector<BarrierResult> FailBarriers();
@@ -146,12 +152,14 @@ class Leader {
   void SendNewEpoch(MemberId to);
   void OnAckEpoch(MemberId from, Progress& p, const Message& m);
   void MaybeStartSync();
-  void StartProgress(MemberId to, Progress& p, Zxid last_logged);
-  void OnAck(MemberId from, Progress& p, const Message& m);
-  void OnRejected(MemberId from, Progress& p, const Message& m);
+  void StartProgress(Progress& p, Zxid last_logged);
+  void OnAck(Progress& p, const Message& m);
+  void OnRejected(Progress& p, const Message& m);
   void OnAcknowledged(Progress& p, Zxid durable, Zxid received);
+  // The last zxid of our history at or before `zxid`, if it may go on from there.
+  std::optional<Zxid> CommonUpTo(Zxid zxid) const;
   // Continues from `hint`, the last zxid that `p` has at or before a refused one.
-  void Resume(MemberId to, Progress& p, Zxid hint);
+  void Resume(Progress& p, Zxid hint);
   void MaybeEstablish();
   void MaybeCommit();
   void FinishBarriers();
@@ -175,7 +183,8 @@ class Leader {
   void SendEntries(MemberId to, Progress& p);
   void SendAppend(MemberId to, Progress& p, std::vector<Entry> entries);
   void SendNewLeader(MemberId to, Progress& p);
-  void SendSnapshot(MemberId to, Progress& p);
+  void SendSnapshot(Progress& p);
+  void ReleaseSnapshots();
   void SendPings();
   void SendRemoved(MemberId to);
   void TickProgress(Progress& p);
@@ -211,6 +220,7 @@ class Leader {
   std::deque<Barrier> barriers_;
   std::deque<BarrierResult> finished_barriers_;
   std::vector<SnapshotSend> snapshots_;
+  bool snapshots_held_ = false;
   // Who is to lead next; until then nothing new is proposed.
   std::optional<MemberId> successor_;
   bool handed_over_ = false;

@@ -96,10 +96,12 @@ struct Local {
       : options(other.options),
         memberships(other.memberships),
         newer_membership(other.newer_membership),
+        departed(other.departed),
         history(other.history),
         outbox(other.outbox),
         commit(other.commit),
         delivered(other.delivered),
+        epoch_floor(other.epoch_floor),
         epoch_heard(other.epoch_heard),
         random_state(other.random_state),
         removed(other.removed),
@@ -123,6 +125,7 @@ struct Local {
   void Append(Entry entry) {
     memberships.OnAppended(entry);
     history.Append(std::move(entry));
+    RaiseCommit(memberships.proven());
   }
   void TruncateAfter(Zxid zxid) {
     history.TruncateAfter(zxid);
@@ -139,13 +142,29 @@ struct Local {
     memberships.OnCommitted(zxid);
   }
 
+  // What may be handed out.
+  Zxid deliverable() const {
+    const Zxid held = memberships.held();
+    if (held == Zxid()) return commit;
+    return history.LastAtOrBefore(Zxid(held.value() - 1)).value_or(delivered);
+  }
+
   // ---- The members
 
   // Not one of those who elect and lead, as far as this member knows.
   bool observing() const { return !memberships.Votes(options.self); }
+  // It has no vote and nothing from anybody. Perhaps it had both, on another disk:
+  // a leader of that time, whom nobody else follows any more, would still count
+  // it.
+  bool new_here() const {
+    return memberships.can_change() && observing() &&
+           history.last() == Zxid();
+  }
   bool IsMember(MemberId id) const {
     return memberships.Contains(id) ||
-           (newer_membership != nullptr && newer_membership->Find(id));
+           (newer_membership != nullptr && newer_membership->Find(id)) ||
+           std::any_of(departed.begin(), departed.end(),
+                       [&](const Departed& d) { return d.member.id == id; });
   }
   // Whom to ask who leads, this member left out.
   std::vector<MemberId> Others() const {
@@ -158,10 +177,18 @@ struct Local {
   // By id.
   std::vector<EnsembleMember> Contacts() const {
     std::vector<EnsembleMember> contacts = memberships.contacts();
-    if (newer_membership == nullptr) return contacts;
-    for (const EnsembleMember& member : newer_membership->members) {
-      if (!memberships.Contains(member.id)) contacts.push_back(member);
+    auto add = [&](const EnsembleMember& member) {
+      if (std::none_of(contacts.begin(), contacts.end(),
+                       [&](const auto& c) { return c.id == member.id; })) {
+        contacts.push_back(member);
+      }
+    };
+    if (newer_membership != nullptr) {
+      for (const EnsembleMember& member : newer_membership->members) {
+        add(member);
+      }
     }
+    for (const Departed& gone : departed) add(gone.member);
     std::sort(contacts.begin(), contacts.end(),
               [](const EnsembleMember& a, const EnsembleMember& b) {
                 return a.id < b.id;
@@ -192,12 +219,21 @@ struct Local {
   // Heard of from others: whom they name this member may talk to, so that it is
   // found and finds a leader. Nobody's word counts for it.
   std::shared_ptr<const Membership> newer_membership;
+  // No members any more, but there may be something to be said to them, or heard
+  // from one that has led until now. Forgotten after a while.
+  struct Departed {
+    EnsembleMember member;
+    int ticks = 0;
+  };
+  std::vector<Departed> departed;
   History history;
   Outbox outbox;
   // Known to be committed; never truncated, never lowered.
   Zxid commit;
   // Handed out in Output::committed.
   Zxid delivered;
+  // What a majority has told us, who are new here: nothing older is to be joined.
+  uint32_t epoch_floor = 0;
   // The highest epoch that anybody has told us it has promised.
   uint32_t epoch_heard = 0;
   uint64_t random_state;
@@ -219,6 +255,7 @@ struct Local {
       if (entries.empty()) return;
       for (const Entry& entry : entries) memberships.OnAppended(entry);
       after = entries.back().zxid;
+      RaiseCommit(memberships.proven());
     }
   }
 };

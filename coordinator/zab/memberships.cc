@@ -59,6 +59,16 @@ void Memberships::OnAppended(const Entry& entry) {
   Update();
 }
 
+// A leader proposes a seal only when it knows that the change before it is
+// committed, and another change only when it knows that of the seal.
+Zxid Memberships::proven() const {
+  if (steps_.size() < 2) return Zxid();
+  const Step& newest = steps_.back();
+  if (newest.seal != Zxid()) return newest.membership.version;
+  const Step& before = steps_[steps_.size() - 2];
+  return std::max(before.membership.version, before.seal);
+}
+
 void Memberships::OnTruncated(Zxid end) {
   if (!membership_of_ || faults_.keep_pending) return;
   bool changed = false;
@@ -106,9 +116,8 @@ void Memberships::Update() {
 
   end_quorum_ = steps_.size();
   first_quorum_ = end_quorum_ - 1;
-  const bool known_committed = !pending() || steps_.back().seal != Zxid();
-  if (!known_committed && !faults_.only_new_quorum) --first_quorum_;
-  if (!known_committed && faults_.only_old_quorum) {
+  if (pending() && !faults_.only_new_quorum) --first_quorum_;
+  if (pending() && faults_.only_old_quorum) {
     first_quorum_ = end_quorum_ - 2;
     --end_quorum_;
   }

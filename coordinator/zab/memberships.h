@@ -23,10 +23,12 @@ namespace sillok::zab {
 // was proposed after the change had been committed and so proves that it was.
 //
 // As long as the newest membership is not known to be committed, a quorum is one
-// of the old voters and one of the new ones. Known it is from the commit, from
-// its seal, or because it was there in the applied state at the start or in a
-// snapshot. Until the seal is committed, too, the old members stay members: they
-// may be asked for their vote, and to lead.
+// of the old voters and one of the new ones. Known it is from the commit, of which
+// its seal is a proof (see proven). It is settled when the seal is committed, too:
+// then a majority of its voters have on disk that it is committed. Until then the
+// old members stay members, may be asked for their vote and to lead, and the
+// change is not handed out (see held): what has been applied, the membership at
+// the start and that of a snapshot are settled.
 class Memberships {
  public:
   Memberships(const Options& options, Zxid applied);
@@ -38,25 +40,26 @@ class Memberships {
   void OnInstalled(Zxid zxid, Membership membership);
   void OnCommitted(Zxid commit);
 
+  // The history itself proves that it is committed up to here. To be passed to
+  // OnCommitted at once.
+  Zxid proven() const;
+  // Committed entries from here on are not to be handed out yet; Zxid() all are.
+  Zxid held() const { return active_ == 0 ? Zxid() : active().version; }
+
   bool can_change() const { return membership_of_ != nullptr; }
   // In force: the last one known to be committed.
   const Membership& active() const { return steps_[active_].membership; }
   const Membership& newest() const { return steps_.back().membership; }
   // The newest one if it is not known to be committed.
   bool pending() const { return active_ + 1 < steps_.size(); }
-  // The active one came by an entry and no seal of it is in the history.
+  // The newest is committed, and no seal of it is in the history.
   bool wants_seal() const {
-    return can_change() && !pending() &&
-           active().version != Zxid() && steps_.back().seal == Zxid();
+    return steps_.size() > 1 && !pending() && steps_.back().seal == Zxid();
   }
   // Nothing is on its way and no old member is needed any more.
-  bool settled() const {
-    if (!can_change()) return true;
-    const Step& only = steps_.back();
-    return steps_.size() == 1 &&
-           (only.membership.version == Zxid() ||
-            (only.seal != Zxid() && only.seal <= commit_));
-  }
+  bool settled() const { return steps_.size() == 1; }
+  // The last settled one.
+  const Membership& settled_one() const { return steps_.front().membership; }
   // Rises with every change of what is said here.
   uint64_t changes() const { return changes_; }
 
@@ -118,8 +121,7 @@ class Memberships {
   MembershipOf membership_of_;
   ZabFaults faults_;
   Zxid commit_;
-  // By version, without gaps. The first is the active one, or the one before it
-  // until the active one's seal is committed.
+  // By version, without gaps. The first one is settled.
   std::vector<Step> steps_;
   size_t active_ = 0;
   // Of steps_: a quorum is a majority of each of these.

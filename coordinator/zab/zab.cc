@@ -66,6 +66,7 @@ class Zab::Impl {
   uint32_t established_epoch() const;
   void TakeCommitted(Output* out);
   void TellMembership(Output* out);
+  void ForgetDeparted();
   void AcceptStale(const Message& m);
 
   Local local_;
@@ -75,9 +76,10 @@ class Zab::Impl {
   RoleState told_role_;
   Zxid told_membership_;
   std::vector<EnsembleMember> told_contacts_;
-  // Of Memberships::changes(), and of what has been heard from others.
+  // Of Memberships::changes().
   uint64_t told_changes_ = 0;
-  bool heard_membership_ = false;
+  // There are other contacts for other reasons.
+  bool contacts_change_ = false;
   bool fatal_told_ = false;
   bool retired_ = false;
   bool discard_snapshot_ = false;
@@ -141,19 +143,25 @@ void Zab::Impl::Step(Message m) {
 }
 
 void Zab::Impl::OnNotification(const Message& m) {
-  heard_membership_ |= local_.HearOf(m.membership);
-  // Who leads may have got its vote by a change that we do not know yet.
+  contacts_change_ |= local_.HearOf(m.membership);
+  // It may have got its vote by a change that we do not know yet.
   const bool from_voter = local_.memberships.Votes(m.from) ||
-                          m.role == Role::kLeading;
+                          m.role == Role::kLeading || local_.observing();
   if (!follower_ && !leader_) {
-    if (from_voter) Enter(election_.Step(m));
+    if (local_.new_here()) {
+      Enter(election_.Hear(m));
+    } else if (from_voter) {
+      Enter(election_.Step(m));
+    }
     return;
   }
   if (follower_ && m.from == follower_->leader()) {
     follower_->OnLeaderNotification(m);
     if (follower_->given_up()) {
       Look();
-      if (m.role == Role::kLooking) Enter(election_.Step(m));
+      if (m.role == Role::kLooking && !local_.new_here()) {
+        Enter(election_.Step(m));
+      }
       return;
     }
   }
@@ -230,6 +238,7 @@ void Zab::Impl::Settle() {
 
 void Zab::Impl::Tick() {
   if (Halted()) return;
+  if (!local_.departed.empty()) ForgetDeparted();
   if (leader_) {
     leader_->Tick();
   } else if (follower_) {
@@ -308,8 +317,8 @@ bool Zab::Impl::HasOutput() const {
     return !fatal_told_;
   }
   return local_.history.HasPersists() || local_.outbox.HasReady() ||
-         local_.delivered < local_.commit || discard_snapshot_ ||
-         told_changes_ != local_.memberships.changes() || heard_membership_ ||
+         local_.delivered < local_.deliverable() || discard_snapshot_ ||
+         told_changes_ != local_.memberships.changes() || contacts_change_ ||
          (local_.removed && !retired_) ||
          !failed_barriers_.empty() || role() != told_role_ ||
          (leader_ && (leader_->WantsFlush() || leader_->HasResults()));
@@ -347,11 +356,26 @@ Output Zab::Impl::TakeOutput() {
   return out;
 }
 
+void Zab::Impl::ForgetDeparted() {
+  std::erase_if(local_.departed, [&](Local::Departed& gone) {
+    contacts_change_ = true;
+    return ++gone.ticks > 2 * local_.options.silence_ticks;
+  });
+}
+
 void Zab::Impl::TellMembership(Output* out) {
   const Memberships& memberships = local_.memberships;
-  if (told_changes_ != memberships.changes() || heard_membership_) {
+  if (told_changes_ != memberships.changes()) {
+    std::erase_if(local_.departed, [&](const Local::Departed& gone) {
+      return memberships.Contains(gone.member.id);
+    });
+    for (const EnsembleMember& member : told_contacts_) {
+      if (!local_.IsMember(member.id)) local_.departed.push_back({member, 0});
+    }
+  }
+  if (told_changes_ != memberships.changes() || contacts_change_) {
     told_changes_ = memberships.changes();
-    heard_membership_ = false;
+    contacts_change_ = false;
     if (local_.newer_membership &&
         local_.newer_membership->version <= memberships.newest().version) {
       local_.newer_membership.reset();
@@ -375,11 +399,12 @@ void Zab::Impl::TellMembership(Output* out) {
 }
 
 void Zab::Impl::TakeCommitted(Output* out) {
-  if (local_.delivered >= local_.commit) return;
+  const Zxid end = local_.deliverable();
+  if (local_.delivered >= end) return;
   out->committed = local_.history.Read(local_.delivered,
                                        local_.options.max_committed_bytes);
   while (!out->committed.empty() &&
-         out->committed.back().zxid > local_.commit) {
+         out->committed.back().zxid > end) {
     out->committed.pop_back();
   }
   if (out->committed.empty()) {
@@ -438,7 +463,7 @@ Zab::Impl::Impl(const Impl& other, const LogView* log)
       told_membership_(other.told_membership_),
       told_contacts_(other.told_contacts_),
       told_changes_(other.told_changes_),
-      heard_membership_(other.heard_membership_),
+      contacts_change_(other.contacts_change_),
       fatal_told_(other.fatal_told_),
       retired_(other.retired_),
       discard_snapshot_(other.discard_snapshot_),

@@ -136,8 +136,9 @@ struct Output {
 // known to be committed everything needs a quorum of the old voters and one of
 // the new. When it is committed the leader adds an entry with an empty txn, which
 // comes out in `committed` as any entry and means nothing to the state machine:
-// it tells whoever reads the log that the change before it is committed, so that
-// members that have left are not needed any more once it is committed as well.
+// it tells whoever reads the log that the change before it is committed. When it
+// is committed as well, members that have left are not needed any more; only then
+// the change itself comes out in `committed`.
 // A leader that has no vote any more hands over as soon as it can. How this is
 // safe: docs/decisions/0005-reconfiguration.md.
 //

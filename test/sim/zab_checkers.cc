@@ -54,14 +54,86 @@ size_t PrefixAgreement::OnSnapshotInstalled(size_t node, Zxid zxid) {
   return IndexAfter(node, zxid);
 }
 
+std::string MembersTxn(const std::vector<zab::EnsembleMember>& members) {
+  std::ostringstream out;
+  out << "members";
+  for (const zab::EnsembleMember& member : members) {
+    out << ' ' << member.id << (member.votes ? "" : "o");
+  }
+  return out.str();
+}
+
+std::optional<std::vector<zab::EnsembleMember>> MembersOf(
+    std::string_view txn) {
+  constexpr std::string_view kMark = "members";
+  if (txn.substr(0, kMark.size()) != kMark) return std::nullopt;
+  std::vector<zab::EnsembleMember> members;
+  std::istringstream words{std::string(txn.substr(kMark.size()))};
+  for (std::string word; words >> word;) {
+    members.push_back({MemberId(std::stoi(word)), word.back() != 'o', ""});
+  }
+  return members;
+}
+
+void MembershipsAgree::OnFirstDelivered(const Entry& entry) {
+  last_ = entry.zxid;
+  if (entry.txn->empty()) {
+    sealed_ = true;
+  } else if (auto members = MembersOf(*entry.txn)) {
+    committed_.push_back({entry.zxid, *std::move(members)});
+    sealed_ = false;
+  }
+  while (!early_.empty() && early_.begin()->first <= last_) {
+    Check(early_.begin()->second.first, early_.begin()->second.second);
+    early_.erase(early_.begin());
+  }
+}
+
+void MembershipsAgree::OnInForce(size_t node,
+                                 const zab::Membership& membership) {
+  if (membership.version <= last_) return Check(node, membership);
+  auto [said, is_new] =
+      early_.emplace(membership.version, std::pair(node, membership));
+  if (!is_new && said->second.second != membership) {
+    violation_->Report("memberships", "members ", said->second.first, " and ",
+                       node, " know different members as of ",
+                       membership.version);
+  }
+}
+
+void MembershipsAgree::Check(size_t node, const zab::Membership& membership) {
+  const zab::Membership& known = At(membership.version);
+  if (known.version == membership.version &&
+      (known.members == membership.members || known.version == Zxid())) {
+    return;
+  }
+  violation_->Report("memberships", "member ", node, " goes by the members as of ",
+                     membership.version, " (",
+                     MembersTxn(membership.members),
+                     "), which are not those committed (",
+                     MembersTxn(known.members), " as of ", known.version, ")");
+}
+
+const zab::Membership& MembershipsAgree::At(Zxid zxid) const {
+  size_t i = committed_.size() - 1;
+  while (i > 0 && committed_[i].version > zxid) --i;
+  return committed_[i];
+}
+
 void CommittedKept::Check(const std::vector<const ZabImage*>& images,
+                          const zab::Membership& members,
                           Zxid last_committed) {
-  size_t holders = 0;
-  for (const ZabImage* image : images) holders += image->Holds(last_committed);
-  if (holders < images.size() / 2 + 1) {
-    violation_->Report("committed is kept", "only ", holders, " of ",
-                       images.size(), " members have committed entry ",
-                       last_committed, " on stable storage");
+  size_t holders = 0, voters = 0;
+  for (const zab::EnsembleMember& member : members.members) {
+    if (!member.votes) continue;
+    ++voters;
+    holders +=
+        images[static_cast<size_t>(member.id.value())]->Holds(last_committed);
+  }
+  if (holders < voters / 2 + 1) {
+    violation_->Report("committed is kept", "only ", holders, " of ", voters,
+                       " voters have committed entry ", last_committed,
+                       " on stable storage");
   }
 }
 
@@ -108,7 +180,9 @@ void PrimaryOrder::OnProposed(size_t node, Zxid zxid, const std::string& txn,
 
 void PrimaryOrder::OnFirstDelivered(const Entry& entry) {
   auto proposal = proposed_.find(entry.zxid);
-  if (proposal == proposed_.end() || proposal->second != *entry.txn) {
+  const bool seal = proposal == proposed_.end() && entry.txn->empty();
+  if (!seal &&
+      (proposal == proposed_.end() || proposal->second != *entry.txn)) {
     violation_->Report("primary order", "delivered ", entry.zxid,
                        " is not what was proposed");
   }
@@ -173,6 +247,11 @@ void EpochsDurable::OnSend(size_t node, const Message& m,
                        zab::DebugString(m),
                        " before it is on stable storage");
   }
+}
+
+void EpochsDurable::OnWiped(size_t node) {
+  promises_.erase(promises_.lower_bound({node, 0}),
+                  promises_.lower_bound({node + 1, 0}));
 }
 
 void BarriersLinearizable::OnDone(size_t node, uint64_t id, Zxid zxid,

@@ -9,11 +9,13 @@
 #include <optional>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/ids.h"
 #include "coordinator/zab/entry.h"
+#include "coordinator/zab/membership.h"
 #include "coordinator/zab/message.h"
 #include "test/sim/zab_image.h"
 
@@ -75,13 +77,53 @@ class PrefixAgreement {
   std::vector<zab::Entry> committed_;
 };
 
+// How the simulation writes a change of the membership: "members 0 1 3o", with
+// an o behind those who only observe.
+std::string MembersTxn(const std::vector<zab::EnsembleMember>& members);
+std::optional<std::vector<zab::EnsembleMember>> MembersOf(
+    std::string_view txn);
+
+// Nobody ever takes for the membership in force what was not committed; and as
+// long as one that is has no committed entry behind it that says so, both it and
+// the one before it can go on (see CommittedKept).
+class MembershipsAgree {
+ public:
+  explicit MembershipsAgree(Violation* violation) : violation_(violation) {}
+  void Begin(zab::Membership first) { committed_ = {std::move(first)}; }
+  void OnFirstDelivered(const zab::Entry& entry);
+  void OnInForce(size_t node, const zab::Membership& membership);
+
+  // As of `zxid`.
+  const zab::Membership& At(Zxid zxid) const;
+  const zab::Membership& last() const { return committed_.back(); }
+  // The one before the last.
+  const zab::Membership* before() const {
+    return committed_.size() < 2 ? nullptr : &committed_[committed_.size() - 2];
+  }
+  size_t size() const { return committed_.size(); }
+  // What follows the last one proves that it is committed.
+  bool sealed() const { return sealed_; }
+
+ private:
+  void Check(size_t node, const zab::Membership& membership);
+
+  Violation* violation_;
+  std::vector<zab::Membership> committed_;
+  bool sealed_ = true;
+  Zxid last_;
+  // Said before anybody has delivered so far.
+  std::map<Zxid, std::pair<size_t, zab::Membership>> early_;
+};
+
 // What was ever delivered is on the stable storage of a quorum, at any instant.
 class CommittedKept {
  public:
   explicit CommittedKept(Violation* violation) : violation_(violation) {}
   // After a delivery, a crash or a change that takes entries away. Logs are
-  // gapless (see CheckWhole), so the last entry stands for all.
-  void Check(const std::vector<const ZabImage*>& images, Zxid last_committed);
+  // gapless (see CheckWhole), so the last entry stands for all. `images` by
+  // member id.
+  void Check(const std::vector<const ZabImage*>& images,
+             const zab::Membership& members, Zxid last_committed);
   // Every entry of every log against the committed sequence.
   void CheckWhole(size_t node, const ZabImage& image,
                   const std::vector<zab::Entry>& committed);
@@ -115,6 +157,8 @@ class EpochsDurable {
   void OnStored(size_t node, const zab::HardState& before,
                 const ZabImage& image);
   void OnSend(size_t node, const zab::Message& message, const ZabImage& image);
+  // It begins anew with an empty disk.
+  void OnWiped(size_t node);
 
  private:
   Violation* violation_;

@@ -27,6 +27,15 @@ inline constexpr PlantedBug kPlantedBugs[] = {
     {"accept_stale_epoch", &zab::ZabFaults::accept_stale_epoch},
     {"promise_twice", &zab::ZabFaults::promise_twice},
     {"serve_before_quorum", &zab::ZabFaults::serve_before_quorum},
+    {"only_new_quorum", &zab::ZabFaults::only_new_quorum},
+    {"only_old_quorum", &zab::ZabFaults::only_old_quorum},
+    {"keep_pending", &zab::ZabFaults::keep_pending},
+    {"forget_at_start", &zab::ZabFaults::forget_at_start},
+    {"snapshot_without_membership",
+     &zab::ZabFaults::snapshot_without_membership},
+    {"reconfig_while_pending", &zab::ZabFaults::reconfig_while_pending},
+    {"removed_leader_counts", &zab::ZabFaults::removed_leader_counts},
+    {"seal_before_commit", &zab::ZabFaults::seal_before_commit},
 };
 
 }  // namespace sillok::sim

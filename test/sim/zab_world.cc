@@ -18,7 +18,8 @@ namespace {
 // Kinds of random choices; those of the network follow from 100.
 enum Choice : uint64_t {
   kSwarm = 1, kWhen, kHow, kSyncTime, kLazy, kAfterPersist, kSurvives,
-  kPauseTime, kDownTime, kSnapshotTime, kBatch, kHint, kSeed, kNetwork = 100,
+  kPauseTime, kDownTime, kSnapshotTime, kBatch, kHint, kSeed, kWipe,
+  kNetwork = 100,
 };
 
 constexpr int64_t kSecond = 1000000;
@@ -42,6 +43,13 @@ void ZabReached::Add(const ZabReached& o) {
   transfers += o.transfers;
   hand_overs += o.hand_overs;
   observers += o.observers;
+  reconfigurations += o.reconfigurations;
+  reconfigurations_refused += o.reconfigurations_refused;
+  reconfigurations_lost += o.reconfigurations_lost;
+  removed += o.removed;
+  removed_leaders += o.removed_leaders;
+  wiped += o.wiped;
+  stranded += o.stranded;
 }
 
 std::string ZabReached::ToString() const {
@@ -54,7 +62,11 @@ std::string ZabReached::ToString() const {
       << ", proposals by deposed leaders " << deposed_leaders
       << ", barriers " << barriers_done << " done " << barriers_failed
       << " failed, transfers " << transfers << " (" << hand_overs
-      << " handed over), observers " << observers;
+      << " handed over), observers " << observers << ", reconfigurations "
+      << reconfigurations << " (" << reconfigurations_refused << " refused, "
+      << reconfigurations_lost << " lost), removed " << removed << " ("
+      << removed_leaders << " leaders), wiped " << wiped << ", stranded "
+      << stranded;
   return out.str();
 }
 
@@ -72,17 +84,20 @@ ZabWorld::ZabWorld(ZabWorldOptions options)
     : options_(std::move(options)), random_(options_.seed) {
   Draw();
   BeMerciful();
-  nodes_ = std::vector<Node>(swarm_.nodes + swarm_.observers);
+  const size_t members = swarm_.nodes + swarm_.observers;
+  nodes_ = std::vector<Node>(members + swarm_.spares);
   reached_.observers = swarm_.observers;
+  zab::Membership first;
+  for (size_t i = 0; i < members; ++i) {
+    first.members.push_back(
+        {MemberId(static_cast<int32_t>(i)), i < swarm_.nodes, ""});
+  }
   for (size_t i = 0; i < nodes_.size(); ++i) {
     images_.push_back(&nodes_[i].disk.image());
-    if (i < swarm_.nodes) {
-      voters_.push_back(MemberId(static_cast<int32_t>(i)));
-      voter_images_.push_back(images_.back());
-    } else {
-      observers_.push_back(MemberId(static_cast<int32_t>(i)));
-    }
+    nodes_[i].file = first;
+    nodes_[i].gone = i >= members;
   }
+  memberships_.Begin(std::move(first));
   network_ = std::make_unique<Network>(swarm_.network, nodes_.size(), &random_,
                                        kNetwork);
 }
@@ -119,6 +134,10 @@ void ZabWorld::Draw() {
   if (one_in(3)) swarm_.transfer_mean_us = pick(1, 10) * kSecond;
   if (one_in(4)) swarm_.observers = 1;
   swarm_.short_counters = one_in(6);
+  if (!one_in(3)) {
+    swarm_.reconfigure_mean_us = pick(1, 8) * kSecond;
+    swarm_.spares = static_cast<size_t>(pick(1, 3));
+  }
 }
 
 void ZabWorld::BeMerciful() {
@@ -139,6 +158,7 @@ void ZabWorld::BeMerciful() {
   if (mercy.Spares("hints")) swarm_.peer_lost_hints = false;
   if (mercy.Spares("small windows")) swarm_.small_windows = false;
   if (mercy.Spares("observers")) swarm_.observers = 0;
+  if (mercy.Spares("reconfigurations")) swarm_.reconfigure_mean_us = 0;
   if (mercy.Spares("short counters")) swarm_.short_counters = false;
 }
 
@@ -157,6 +177,7 @@ void ZabWorld::PlanFaults() {
   Plan(Kind::kTrim, swarm_.trim_mean_us);
   Plan(Kind::kResign, swarm_.resign_mean_us);
   Plan(Kind::kTransfer, swarm_.transfer_mean_us);
+  Plan(Kind::kReconfigure, swarm_.reconfigure_mean_us);
   Plan(Kind::kPropose, swarm_.propose_mean_us);
   Plan(Kind::kBarrier, swarm_.barrier_mean_us);
 }
@@ -175,7 +196,7 @@ ZabResult ZabWorld::Run() {
       network_->HealAll();
       network_->set_options(NetworkOptions{});
       for (size_t i = 0; i < nodes_.size(); ++i) {
-        if (nodes_[i].core == nullptr) Start(i);
+        if (nodes_[i].core == nullptr && !nodes_[i].gone) Start(i);
         nodes_[i].paused_until = 0;
       }
       events_.At(safety_end + kSecond, Event{Kind::kCheckLiveness});
@@ -192,9 +213,14 @@ ZabResult ZabWorld::Run() {
                       (static_cast<uint64_t>(event.kind) << 56) ^
                       (static_cast<uint64_t>(event.node) << 48));
     Handle(event);
+    if (std::exchange(wipes_, false)) WipeSome();
   }
   for (size_t i = 0; i < nodes_.size(); ++i) {
-    kept_.CheckWhole(i, *images_[i], agreement_.committed());
+    // Who has left, or not found its way back, may keep what it had.
+    if (memberships_.last().Find(MemberId(static_cast<int32_t>(i))) &&
+        (nodes_[i].core == nullptr || nodes_[i].core->role().serving)) {
+      kept_.CheckWhole(i, *images_[i], agreement_.committed());
+    }
     if (nodes_[i].core) reached_.elections += nodes_[i].core->elections();
   }
   return {violation_.invariant(), violation_.text(), reached_,
@@ -205,10 +231,13 @@ void ZabWorld::Handle(const Event& event) {
   const uint64_t ordinal = Next(event.kind);
   switch (event.kind) {
     case Kind::kStart:
-      if (nodes_[event.node].core == nullptr) Start(event.node);
+      if (nodes_[event.node].core == nullptr && !nodes_[event.node].gone) {
+        Start(event.node);
+      }
       return;
     case Kind::kPropose:
-      ProposeSomewhere();
+      // With short counters a busy leader is one for a moment only.
+      if (!faults_over_ || !swarm_.short_counters) ProposeSomewhere();
       Plan(event.kind, swarm_.propose_mean_us);
       return;
     case Kind::kBarrier:
@@ -229,6 +258,7 @@ void ZabWorld::Handle(const Event& event) {
     case Kind::kTrim:
     case Kind::kResign:
     case Kind::kTransfer:
+    case Kind::kReconfigure:
       break;
     default:
       HandleForNode(event);
@@ -277,6 +307,10 @@ void ZabWorld::Handle(const Event& event) {
       if (!spared) Transfer(random);
       Plan(event.kind, swarm_.transfer_mean_us);
       return;
+    case Kind::kReconfigure:
+      if (!spared) Reconfigure(random);
+      Plan(event.kind, swarm_.reconfigure_mean_us);
+      return;
     default:
       return;
   }
@@ -298,6 +332,11 @@ void ZabWorld::HandleForNode(const Event& event) {
     if (network_->IsCut(event.other, event.node)) return;
   }
   if (!current) return;
+  // The other side's shell does not know us, or ours not it.
+  if (event.kind == Kind::kMessage &&
+      ((node.contacts >> event.other) & 1) == 0) {
+    return;
+  }
   switch (event.kind) {
     case Kind::kTick:
       node.core->Tick();
@@ -345,8 +384,9 @@ void ZabWorld::Start(size_t i) {
   node.index = agreement_.IndexAfter(i, node.delivered);
   zab::Options options;
   options.self = MemberId(static_cast<int32_t>(i));
-  options.voters = voters_;
-  options.observers = observers_;
+  const zab::Membership& stored = memberships_.At(image.applied());
+  options.membership = stored.version == Zxid() ? node.file : stored;
+  if (swarm_.reconfigure_mean_us > 0) options.membership_of = MembersOf;
   options.seed = random_.Draw(kSeed, i, node.incarnation);
   options.faults = options_.faults;
   if (swarm_.small_windows) {
@@ -432,6 +472,123 @@ void ZabWorld::Transfer(uint64_t random) {
   }
 }
 
+zab::Membership ZabWorld::NextMembership(const zab::Membership& now,
+                                         uint64_t random) const {
+  zab::Membership next = now;
+  std::vector<zab::EnsembleMember>& members = next.members;
+  auto id_of = [](size_t i) { return MemberId(static_cast<int32_t>(i)); };
+  const size_t node = (random >> 8) % nodes_.size();
+  auto known = std::find_if(
+      members.begin(), members.end(),
+      [&](const zab::EnsembleMember& m) { return m.id == id_of(node); });
+  switch ((random >> 20) % 6) {
+    case 0:  // One comes or goes.
+    case 1:
+      if (known == members.end()) {
+        members.push_back({id_of(node), (random >> 30) % 2 == 0, ""});
+      } else {
+        members.erase(known);
+      }
+      break;
+    case 2:  // One changes what it is.
+      if (known != members.end()) known->votes = !known->votes;
+      break;
+    case 3:  // Voters and observers change places.
+      for (zab::EnsembleMember& member : members) member.votes = !member.votes;
+      break;
+    case 4:  // Everybody comes.
+      for (size_t i = 0; i < nodes_.size(); ++i) {
+        if (!now.Find(id_of(i))) members.push_back({id_of(i), false, ""});
+      }
+      break;
+    default:  // Anything.
+      members.clear();
+      for (size_t i = 0; i < nodes_.size(); ++i) {
+        const uint64_t draw = (random >> (30 + 3 * i)) % 8;
+        if (draw < 5) members.push_back({id_of(i), draw != 0, ""});
+      }
+  }
+  std::sort(members.begin(), members.end(),
+            [](const auto& a, const auto& b) { return a.id < b.id; });
+  return next;
+}
+
+// Deposed leaders are asked, too.
+void ZabWorld::Reconfigure(uint64_t random) {
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    Node& node = nodes_[i];
+    if (node.core == nullptr || node.paused_until > events_.now() ||
+        node.core->role().role != Role::kLeading) {
+      continue;
+    }
+    const zab::Membership next =
+        NextMembership(node.core->membership(), Mix(random + i));
+    for (const zab::EnsembleMember& member : next.members) {
+      Join(static_cast<size_t>(member.id.value()));
+    }
+    const std::string txn = MembersTxn(next.members);
+    Zxid predecessor = node.core->last_logged();
+    std::optional<Zxid> zxid = node.core->Propose(txn);
+    if (!zxid) {
+      ++reached_.reconfigurations_refused;
+      continue;
+    }
+    ++reached_.reconfigurations_lost;
+    Trace(i, " proposes ", *zxid, ": ", txn);
+    order_.OnProposed(i, *zxid, txn, predecessor, agreement_.last());
+    Drive(i);
+  }
+}
+
+// Its operator gives it a file that names the ensemble as it is.
+void ZabWorld::Join(size_t i) {
+  Node& node = nodes_[i];
+  if (!node.gone) return;
+  node.gone = false;
+  const MemberId id(static_cast<int32_t>(i));
+  node.file = memberships_.last();
+  node.file.version = Zxid();
+  if (!node.file.Find(id)) node.file.members.push_back({id, false, ""});
+  if (node.core == nullptr) Start(i);
+}
+
+void ZabWorld::Leave(size_t i) {
+  Node& node = nodes_[i];
+  ++reached_.removed;
+  Trace(i, " has been removed");
+  reached_.elections += node.core->elections();
+  node.core.reset();
+  node.gone = true;
+  node.disk.Crash(random_.Draw(kSurvives, i, node.incarnation));
+}
+
+// A removed machine is not needed any more once something behind the change
+// has come through that says that it is committed.
+void ZabWorld::WipeSome() {
+  if (!memberships_.sealed() || memberships_.size() < 2) return;
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    Node& node = nodes_[i];
+    const MemberId id(static_cast<int32_t>(i));
+    if (memberships_.last().Find(id) ||
+        images_[i]->hard_state() == zab::HardState() ||
+        !random_.Chance(0.5, kWipe, i, ++draws_)) {
+      continue;
+    }
+    // It may be on its way back in.
+    if (node.core != nullptr && node.file.Find(id) &&
+        !node.file.Votes(id)) {
+      continue;
+    }
+    ++reached_.wiped;
+    Trace(i, " is taken away");
+    if (node.core) reached_.elections += node.core->elections();
+    node.core.reset();
+    node.gone = true;
+    node.disk = {};
+    epochs_.OnWiped(i);
+  }
+}
+
 void ZabWorld::CutSome(uint64_t random) {
   const size_t n = nodes_.size();
   if (n == 1) return;
@@ -514,6 +671,8 @@ void ZabWorld::Drive(size_t i, bool may_wait) {
 
 void ZabWorld::CarryOut(size_t i, Output out) {
   Node& node = nodes_[i];
+  reached_.removed_leaders +=
+      out.removed && node.role.role == Role::kLeading;
   if (!out.fatal.empty()) {
     violation_.Report("core stops", "member ", i, ": ", out.fatal);
     return;
@@ -549,6 +708,13 @@ void ZabWorld::CarryOut(size_t i, Output out) {
   for (const zab::SnapshotSend& request : out.snapshots) {
     SendSnapshot(i, request);
   }
+  if (out.membership) memberships_.OnInForce(i, *out.membership);
+  if (out.contacts) {
+    node.contacts = 0;
+    for (const zab::EnsembleMember& member : *out.contacts) {
+      node.contacts |= uint64_t{1} << member.id.value();
+    }
+  }
   if (out.role) {
     node.role = *out.role;
     Trace(i, " is ", zab::ToString(out.role->role), " leader ",
@@ -564,6 +730,7 @@ void ZabWorld::CarryOut(size_t i, Output out) {
       random_.Chance(swarm_.crash_on_persist, kAfterPersist, i, ++draws_)) {
     Crash(i);
   }
+  if (out.removed && node.core != nullptr) Leave(i);
 }
 
 void ZabWorld::Deliver(size_t i, const Entry& entry) {
@@ -572,7 +739,13 @@ void ZabWorld::Deliver(size_t i, const Entry& entry) {
     ++reached_.commits;
     Trace(i, " delivers ", entry.zxid, " first");
     order_.OnFirstDelivered(entry);
+    memberships_.OnFirstDelivered(entry);
+    if (memberships_.last().version == entry.zxid) {
+      ++reached_.reconfigurations;
+      --reached_.reconfigurations_lost;
+    }
     CheckKept();
+    wipes_ = wipes_ || entry.txn->empty();
   }
   ++node.index;
   node.delivered = entry.zxid;
@@ -594,6 +767,7 @@ void ZabWorld::Send(size_t i, Message message) {
     reached_.broken_promises_refused += !message.promised;
   }
   size_t to = static_cast<size_t>(message.to.value());
+  if (((nodes_[i].contacts >> to) & 1) == 0) return;
   Network::Fate fate = network_->Send(i, to, events_.now());
   for (int copy = 0; copy < fate.copies; ++copy) {
     uint32_t slot;
@@ -665,13 +839,19 @@ void ZabWorld::SendSnapshot(size_t i, const zab::SnapshotSend& request) {
 void ZabWorld::SnapshotArrives(const Event& event) {
   if (network_->IsCut(event.other, event.node)) return;
   nodes_[event.node].core->OnSnapshotReceived(MemberId(event.other),
-                                              event.number, event.zxid);
+                                              event.number, event.zxid,
+                                              memberships_.At(event.zxid));
   Drive(event.node);
 }
 
 void ZabWorld::CheckKept() {
   if (agreement_.committed().empty()) return;
-  kept_.Check(voter_images_, agreement_.last());
+  const Zxid last = agreement_.last();
+  kept_.Check(images_, memberships_.last(), last);
+  // Until then the members before could be asked.
+  if (memberships_.last().version == last && memberships_.before()) {
+    kept_.Check(images_, *memberships_.before(), last);
+  }
 }
 
 // ---- Liveness
@@ -679,12 +859,18 @@ void ZabWorld::CheckKept() {
 std::string ZabWorld::DescribeNodes() const {
   std::ostringstream out;
   for (size_t i = 0; i < nodes_.size(); ++i) {
+    if (nodes_[i].core == nullptr) {
+      out << "\n  " << i << " does not run";
+      continue;
+    }
     zab::RoleState role = nodes_[i].core->role();
     out << "\n  " << i << ' ' << zab::ToString(role.role) << " leader "
         << role.leader << " epoch " << role.epoch
         << (role.serving ? ", serving" : "") << ", delivered "
         << nodes_[i].delivered << ", logged " << nodes_[i].core->last_logged()
-        << ", stored " << images_[i]->LastZxid() << ", waiting for " << probe_;
+        << ", stored " << images_[i]->LastZxid() << ", "
+        << MembersTxn(nodes_[i].core->membership().members) << " as of "
+        << nodes_[i].core->membership().version << ", waiting for " << probe_;
   }
   return out.str();
 }
@@ -708,11 +894,34 @@ void ZabWorld::CheckLiveness() {
     return;
   }
   bool all = probe_barrier_done_;
-  for (size_t i = 0; i < nodes_.size(); ++i) {
+  const zab::Membership members = node.core->membership();
+  for (const zab::EnsembleMember& member : members.members) {
+    const size_t i = static_cast<size_t>(member.id.value());
+    if (nodes_[i].core == nullptr) {
+      Join(i);
+      return;
+    }
+    if (IsStranded(i, *leader, members)) {
+      ++reached_.stranded;
+      continue;
+    }
     all = all && nodes_[i].delivered >= probe_ &&
           nodes_[i].core->role().serving && images_[i]->Holds(probe_);
   }
-  done_ = all;
+  done_ = all && !node.core->pending_membership();
+}
+
+// While it was away all it knows have left, and all whom those know.
+bool ZabWorld::IsStranded(size_t i, size_t leader,
+                          const zab::Membership& members) const {
+  uint64_t found = uint64_t{1} << leader;
+  for (size_t round = 0; round < members.members.size(); ++round) {
+    for (const zab::EnsembleMember& member : members.members) {
+      const size_t id = static_cast<size_t>(member.id.value());
+      if (nodes_[id].contacts & found) found |= uint64_t{1} << id;
+    }
+  }
+  return ((found >> i) & 1) == 0;
 }
 
 }  // namespace sillok::sim

@@ -56,6 +56,13 @@ struct ZabReached {
   uint64_t transfers = 0;
   uint64_t hand_overs = 0;
   uint64_t observers = 0;
+  uint64_t reconfigurations = 0;  // committed
+  uint64_t reconfigurations_refused = 0;
+  uint64_t reconfigurations_lost = 0;
+  uint64_t removed = 0;
+  uint64_t removed_leaders = 0;
+  uint64_t wiped = 0;
+  uint64_t stranded = 0;
 
   void Add(const ZabReached& other);
   std::string ToString() const;
@@ -77,7 +84,8 @@ inline const std::vector<std::string> kZabTroubles = {
     "loss",   "duplication", "slow messages",     "reordering",
     "pauses", "cuts",        "trims",             "resignations",
     "hints",  "transfers",   "crashes on persist", "slow syncs",
-    "batching", "small windows", "observers",     "crashes", "short counters"};
+    "batching", "small windows", "observers",     "crashes", "short counters",
+    "reconfigurations"};
 
 // One run. The seed decides first which faults exist and how often (so that
 // some runs are calm but for one of them), then every single one.
@@ -91,7 +99,7 @@ class ZabWorld {
   enum class Kind : uint8_t {
     kTick, kMessage, kSyncEnd, kStart, kCrash, kPause, kCut, kHeal, kPropose,
     kBarrier, kTrim, kSnapshotArrives, kSnapshotSent, kSnapshotFailed, kPeerLost,
-    kResign, kTransfer, kCheckLiveness,
+    kResign, kTransfer, kCheckLiveness, kReconfigure,
   };
   struct Event {
     Kind kind;
@@ -112,12 +120,18 @@ class ZabWorld {
     Zxid delivered;
     // How many entries are delivered, by number.
     size_t index = 0;
-    uint64_t undelivered_inputs = 0;
+    // Whom its shell can talk to.
+    uint64_t contacts = 0;
+    // Its configuration file.
+    zab::Membership file;
+    // Removed from the ensemble, or not yet part of it: it does not run.
+    bool gone = false;
   };
   // What this seed has drawn.
   struct Swarm {
     size_t nodes = 3;
     size_t observers = 0;
+    size_t spares = 0;
     int64_t tick_us = 50000;
     NetworkOptions network;
     double crash_mean_us = 0;  // 0: none, as for all the others
@@ -126,6 +140,7 @@ class ZabWorld {
     double trim_mean_us = 0;
     double resign_mean_us = 0;
     double transfer_mean_us = 0;
+    double reconfigure_mean_us = 0;
     double propose_mean_us = 50000;
     double barrier_mean_us = 300000;
     double crash_on_persist = 0;
@@ -149,6 +164,15 @@ class ZabWorld {
   void Pause(uint64_t random);
   void Transfer(uint64_t random);
   void CutSome(uint64_t random);
+  void Reconfigure(uint64_t random);
+  zab::Membership NextMembership(const zab::Membership& now,
+                                 uint64_t random) const;
+  void Join(size_t node);
+  void Leave(size_t node);
+  // The operator takes away machines that are not needed any more.
+  void WipeSome();
+  bool IsStranded(size_t node, size_t leader,
+                  const zab::Membership& members) const;
   void ProposeSomewhere();
   void AskBarriers();
   void SnapshotArrives(const Event& event);
@@ -176,10 +200,7 @@ class ZabWorld {
   EventQueue<Event> events_;
   std::unique_ptr<Network> network_;
   std::vector<Node> nodes_;
-  std::vector<MemberId> voters_;
-  std::vector<MemberId> observers_;
   std::vector<const ZabImage*> images_;
-  std::vector<const ZabImage*> voter_images_;
   std::vector<uint64_t> fired_;
   std::vector<zab::Message> in_flight_;
   std::vector<uint32_t> free_slots_;
@@ -189,6 +210,7 @@ class ZabWorld {
   uint64_t barriers_ = 0;
   bool faults_over_ = false;
   bool done_ = false;
+  bool wipes_ = false;
   // Liveness: the entry and barrier that have to come through.
   Zxid probe_;
   uint64_t probe_barrier_ = 0;
@@ -198,6 +220,7 @@ class ZabWorld {
   OneLeaderPerEpoch one_leader_{&violation_};
   PrefixAgreement agreement_{&violation_};
   CommittedKept kept_{&violation_};
+  MembershipsAgree memberships_{&violation_};
   PrimaryOrder order_{&violation_};
   EpochsDurable epochs_{&violation_};
   BarriersLinearizable barrier_checks_{&violation_};
