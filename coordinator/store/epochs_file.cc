@@ -19,10 +19,10 @@ namespace {
 
 std::string Body(const EpochsFile& file) {
   return fmt::format(
-      "sillok coordinator epochs, format 1\nmember {}\naccepted {}\n"
-      "current {}\n",
+      "sillok coordinator epochs, format 2\nmember {}\naccepted {}\n"
+      "current {}\nsegment {}\n",
       file.member.value(), file.hard_state.accepted_epoch,
-      file.hard_state.current_epoch);
+      file.hard_state.current_epoch, file.segment);
 }
 
 std::string Encode(const EpochsFile& file) {
@@ -74,12 +74,12 @@ absl::StatusOr<std::optional<EpochsFile>> ReadEpochsFile(
   int32_t member = 0;
   const int fields = std::sscanf(
       text.str().c_str(),
-      "sillok coordinator epochs, format 1\nmember %" SCNd32
-      "\naccepted %" SCNu32 "\ncurrent %" SCNu32 "\n",
+      "sillok coordinator epochs, format 2\nmember %" SCNd32
+      "\naccepted %" SCNu32 "\ncurrent %" SCNu32 "\nsegment %" SCNu64 "\n",
       &member, &file.hard_state.accepted_epoch,
-      &file.hard_state.current_epoch);
+      &file.hard_state.current_epoch, &file.segment);
   file.member = MemberId(member);
-  if (fields != 3 || text.str() != Encode(file)) {
+  if (fields != 4 || text.str() != Encode(file)) {
     return absl::DataLossError(path + " is damaged");
   }
   return file;

@@ -3,6 +3,7 @@
 #ifndef SILLOK_COORDINATOR_STORE_EPOCHS_FILE_H_
 #define SILLOK_COORDINATOR_STORE_EPOCHS_FILE_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -13,12 +14,16 @@
 
 namespace sillok {
 
-// A member that has promised epochs and comes back without its database would
-// vote as if it had never promised anything. This file, written after each
-// change of hard state, is how it notices.
+// A member that has promised epochs and comes back without its log or database
+// would vote as if it had never promised anything. This file, written after each
+// change of hard state and before a segment of the log is written to, is how it
+// notices.
 struct EpochsFile {
   MemberId member{0};
   zab::HardState hard_state;
+  uint64_t segment = 0;  // the newest one
+
+  friend bool operator==(const EpochsFile&, const EpochsFile&) = default;
 };
 
 // Nothing if there is no such file; DATA_LOSS if it is damaged.

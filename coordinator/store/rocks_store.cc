@@ -1,11 +1,10 @@
 #include "coordinator/store/rocks_store.h"
 
+#include <sys/random.h>
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <chrono>
 #include <condition_variable>
 #include <cstring>
 #include <deque>
@@ -16,161 +15,25 @@
 
 #include "base/status_macros.h"
 #include "coordinator/store/epochs_file.h"
+#include "coordinator/store/housekeeper.h"
 #include "coordinator/store/log_tail.h"
-#include "coordinator/store/snapshot_stream.h"
+#include "coordinator/store/segment_log.h"
 #include "coordinator/store/store_format.h"
-#include "coordinator/tree/row_format.h"
+#include "coordinator/store/tree_database.h"
 #include "glog/logging.h"
-#include "rocksdb/cache.h"
-#include "rocksdb/db.h"
-#include "rocksdb/table.h"
-#include "rocksdb/write_batch.h"
 
 namespace sillok {
 namespace {
 
-using rocksdb::ColumnFamilyHandle;
-
-constexpr char kStateKey[] = "state";
-constexpr char kLogFamily[] = "log";
-constexpr const char* kRowsFamily[] = {"rows0", "rows1"};
-// How long rows wait for a Persist to be written with, and how many of them.
-constexpr auto kRowsDelay = std::chrono::milliseconds(50);
-constexpr size_t kRowsUrgentBytes = 1024 * 1024;
-
-rocksdb::Slice ToSlice(std::string_view text) {
-  return {text.data(), text.size()};
-}
-std::string_view ToView(const rocksdb::Slice& slice) {
-  return {slice.data(), slice.size()};
-}
-
-absl::Status FromRocks(const rocksdb::Status& status,
-                       const std::string& what) {
-  if (status.ok()) return absl::OkStatus();
-  const std::string text = what + ": " + status.ToString();
-  if (status.IsCorruption()) return absl::DataLossError(text);
-  if (status.IsNoSpace()) return absl::ResourceExhaustedError(text);
-  return absl::InternalError(text);
-}
-
-// One thing given to the store. A persist, rows, a trim, or a mere flush.
+// One thing given to the store: a persist, rows, or a mere flush.
 struct Op {
   zab::Persist persist;
-  Zxid previous;            // the log's last entry before persist.entries
   uint64_t generation = 0;  // of the tail, after persist
   CoordinatorStore::Done done;
   std::optional<TreeRows> rows;
-  std::optional<Zxid> trim_to;
-  size_t trim_keep = 0;
   // Not OK: it cannot be carried out, and nothing after it either.
   absl::Status invalid;
   size_t bytes = 0;
-};
-
-// Column families by name, which change when an image is installed.
-using Family = std::shared_ptr<ColumnFamilyHandle>;
-
-class RocksStore;
-
-class RocksSnapshotReader final : public SnapshotReader {
- public:
-  RocksSnapshotReader(rocksdb::DB* db, Family family,
-                      const rocksdb::Snapshot* snapshot,
-                      std::unique_ptr<rocksdb::Iterator> rows, Zxid zxid,
-                      size_t chunk_bytes)
-      : db_(db),
-        family_(std::move(family)),
-        snapshot_(snapshot),
-        rows_(std::move(rows)),
-        zxid_(zxid),
-        chunk_bytes_(chunk_bytes),
-        encoder_(zxid) {
-    rows_->SeekToFirst();
-  }
-  ~RocksSnapshotReader() override {
-    rows_.reset();
-    db_->ReleaseSnapshot(snapshot_);
-  }
-
-  Zxid zxid() const override { return zxid_; }
-
-  absl::StatusOr<std::optional<std::string>> Next() override {
-    if (done_) return std::optional<std::string>();
-    for (; rows_->Valid(); rows_->Next()) {
-      if (encoder_.pending_bytes() >= chunk_bytes_) {
-        return std::optional<std::string>(encoder_.TakeChunk(false));
-      }
-      const std::string_view key = ToView(rows_->key());
-      const std::string_view value = ToView(rows_->value());
-      RETURN_IF_ERROR(VerifyRow(key, value));
-      encoder_.AddRow(key, value);
-    }
-    RETURN_IF_ERROR(FromRocks(rows_->status(), "reading a snapshot"));
-    done_ = true;
-    return std::optional<std::string>(encoder_.TakeChunk(true));
-  }
-
- private:
-  rocksdb::DB* const db_;
-  const Family family_;
-  const rocksdb::Snapshot* const snapshot_;
-  std::unique_ptr<rocksdb::Iterator> rows_;
-  const Zxid zxid_;
-  const size_t chunk_bytes_;
-  SnapshotEncoder encoder_;
-  bool done_ = false;
-};
-
-// Fills the column family that is not in use, past the write-ahead log; Stage
-// makes it durable by flushing its memtable.
-class RocksSnapshotWriter final : public SnapshotWriter {
- public:
-  RocksSnapshotWriter(rocksdb::DB* db, Family family,
-                      std::function<void(Zxid)> staged)
-      : db_(db), family_(std::move(family)), staged_(std::move(staged)) {}
-
-  absl::Status Add(std::string_view chunk) override {
-    RETURN_IF_ERROR(failed_);
-    failed_ = AddChunk(chunk);
-    return failed_;
-  }
-  bool complete() const override {
-    return failed_.ok() && decoder_.complete();
-  }
-  Zxid zxid() const override { return decoder_.zxid(); }
-
-  absl::Status Stage() override {
-    if (!complete()) {
-      return absl::FailedPreconditionError("the snapshot is not complete");
-    }
-    RETURN_IF_ERROR(FromRocks(
-        db_->Flush(rocksdb::FlushOptions(), family_.get()),
-        "writing a received snapshot"));
-    staged_(decoder_.zxid());
-    return absl::OkStatus();
-  }
-
- private:
-  absl::Status AddChunk(std::string_view chunk) {
-    ASSIGN_OR_RETURN(const std::vector<SnapshotDecoder::Row> rows,
-                     decoder_.Decode(chunk));
-    rocksdb::WriteBatch batch;
-    for (const auto& [key, value] : rows) {
-      RETURN_IF_ERROR(VerifyRow(key, value));
-      batch.Put(family_.get(), ToSlice(key), ToSlice(value));
-    }
-    rocksdb::WriteOptions options;
-    options.disableWAL = true;
-    return FromRocks(db_->Write(options, &batch),
-                     "writing a received snapshot");
-  }
-
-  rocksdb::DB* const db_;
-  const Family family_;
-  const std::function<void(Zxid)> staged_;
-  SnapshotDecoder decoder_;
-  absl::Status failed_;
 };
 
 class RocksStore final : public CoordinatorStore {
@@ -178,6 +41,7 @@ class RocksStore final : public CoordinatorStore {
   explicit RocksStore(const RocksStoreOptions& options)
       : options_(options),
         db_path_(options.directory + "/db"),
+        log_path_(options.directory + "/log"),
         epochs_path_(options.directory + "/epochs"),
         tail_(options.cache_bytes) {}
   ~RocksStore() override;
@@ -187,14 +51,18 @@ class RocksStore final : public CoordinatorStore {
   const StoredState& recovered() const override { return recovered_; }
   absl::Status ReadRows(
       const std::function<absl::Status(std::string_view, std::string_view)>&
-          row) override;
-  Zxid durable_applied() const override;
+          row) override {
+    return database_->ReadRows(row);
+  }
+  Zxid durable_applied() const override { return database_->applied(); }
   void Persist(zab::Persist persist, Done done) override;
   void Apply(TreeRows rows) override;
   absl::Status Flush() override;
   void TrimLog(Zxid upto, size_t keep_entries) override;
   absl::StatusOr<std::unique_ptr<SnapshotReader>> OpenSnapshot(
-      size_t chunk_bytes) override;
+      size_t chunk_bytes) override {
+    return database_->OpenSnapshot(chunk_bytes);
+  }
   absl::StatusOr<std::unique_ptr<SnapshotWriter>> BeginInstall() override;
   void DiscardStaged() override;
   absl::Status health() const override;
@@ -205,89 +73,54 @@ class RocksStore final : public CoordinatorStore {
   std::vector<zab::Entry> Read(Zxid after, size_t max_bytes) const override;
 
  private:
-  absl::Status OpenDatabase();
-  absl::Status RecoverState();
-  absl::Status RecoverLog();
-  absl::Status IsEmpty(ColumnFamilyHandle* family, bool* empty) const;
-  absl::Status EmptyFamily(int which);
-  Family Own(ColumnFamilyHandle* handle);
+  absl::Status OpenDatabase(const std::optional<EpochsFile>& epochs);
+  absl::Status OpenLog(const std::optional<StoreState>& state,
+                       const std::optional<EpochsFile>& epochs);
+  absl::Status CreateLog(bool epochs_known);
+  SegmentLogOptions LogOptions();
+  absl::Status CheckEpochs(const EpochsFile& epochs) const;
+  absl::Status CheckRecovered() const;
+  absl::Status NoteEpochs(EpochsFile epochs);
+  void StartThreads();
 
   absl::Status Check(const zab::Persist& persist) const;
-  void Enqueue(Op op, bool urgent);
+  void Enqueue(Op op);
   void Run();
   std::vector<Op> TakeOps();
   void Carry(std::vector<Op> ops);
-  absl::Status Write(const std::vector<Op>& ops, size_t count);
-  void AddToBatch(const Op& op, StoreState* state, rocksdb::WriteBatch* batch);
-  bool ReadDatabase(Zxid* at, Zxid upto, size_t max_bytes, size_t* bytes,
-                    std::vector<zab::Entry>* out) const;
+  absl::Status Write(std::vector<Op>* ops, size_t count);
+  void Fail(const absl::Status& status);
 
   const RocksStoreOptions options_;
   const std::string db_path_;
+  const std::string log_path_;
   const std::string epochs_path_;
   StoredState recovered_;
-  std::unique_ptr<rocksdb::DB> db_;
-  Family meta_, log_;
-
-  // What is on disk. Only the committer writes it, holding mutex_; it may read
-  // it without. active_rows changes only under image_mutex_.
-  StoreState state_;
-
-  // Held while an image is installed and while one is opened, so that a reader
-  // sees either. Taken before mutex_.
-  mutable std::mutex image_mutex_;
-  std::array<Family, 2> rows_;  // guarded by image_mutex_
+  std::unique_ptr<TreeDatabase> database_;
+  std::unique_ptr<SegmentLog> log_;
+  EpochsFile epochs_;  // as on disk; the committer's
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Op> queue_;
-  size_t urgent_ = 0;  // of the queue: they do not wait for others
-  size_t queued_rows_bytes_ = 0;
+  bool idle_ = false;  // the committer waits: all that was given is durable
   bool stopping_ = false;
   LogTail tail_;
   Zxid given_applied_;
   std::optional<Zxid> staged_;
   absl::Status health_;
 
+  std::unique_ptr<Housekeeper> housekeeper_;
   std::thread committer_;
-  bool write_failed_ = false;  // the committer's, until it is joined
 };
 
+uint64_t RandomId() {
+  uint64_t id = 0;
+  CHECK_EQ(::getrandom(&id, sizeof(id), 0), static_cast<ssize_t>(sizeof(id)));
+  return id;
+}
+
 // --- Opening ---
-
-rocksdb::Options DatabaseOptions(const RocksStoreOptions& options) {
-  rocksdb::Options db;
-  db.create_if_missing = true;
-  db.create_missing_column_families = true;
-  db.max_open_files = 128;
-  db.max_file_opening_threads = 1;
-  db.max_background_jobs = 2;
-  db.keep_log_file_num = 2;
-  db.max_log_file_size = 1024 * 1024;
-  db.info_log_level = rocksdb::WARN_LEVEL;
-  db.stats_dump_period_sec = 0;
-  db.stats_persist_period_sec = 0;
-  db.max_total_wal_size = 8 * options.write_buffer_bytes;
-  db.db_write_buffer_size = 2 * options.write_buffer_bytes;
-  // A record cut off at the very end of the write-ahead log is a write that was
-  // never reported; damage anywhere else stops the start. The default mode
-  // would drop whatever follows the damage, acknowledged or not.
-  // No recycle_log_file_num: it allows only modes that pass over damage, and in
-  // 7.8 it crashes on the first flush (MarkLogsSynced).
-  db.wal_recovery_mode =
-      rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
-  return db;
-}
-
-rocksdb::ColumnFamilyOptions FamilyOptions(const RocksStoreOptions& options) {
-  rocksdb::ColumnFamilyOptions family;
-  family.write_buffer_size = options.write_buffer_bytes;
-  family.arena_block_size = 64 * 1024;
-  family.max_write_buffer_number = 2;
-  family.target_file_size_base = 8 * 1024 * 1024;
-  family.compression = rocksdb::kNoCompression;
-  return family;
-}
 
 absl::Status RocksStore::Open() {
   if (::mkdir(options_.directory.c_str(), 0755) != 0 && errno != EEXIST) {
@@ -296,200 +129,162 @@ absl::Status RocksStore::Open() {
   }
   ASSIGN_OR_RETURN(const std::optional<EpochsFile> epochs,
                    ReadEpochsFile(epochs_path_));
-  struct stat info;
-  const bool database_exists =
-      ::stat((db_path_ + "/CURRENT").c_str(), &info) == 0;
-  if (epochs && !database_exists) {
+  if (epochs) epochs_ = *epochs;
+  epochs_.member = options_.member;
+  RETURN_IF_ERROR(OpenDatabase(epochs));
+  ASSIGN_OR_RETURN(const std::optional<StoreState> state,
+                   database_->ReadState());
+  for (const std::optional<MemberId>& owner :
+       {state ? std::optional(state->member) : std::nullopt,
+        epochs ? std::optional(epochs->member) : std::nullopt}) {
+    if (!owner || *owner == options_.member) continue;
+    return absl::FailedPreconditionError(
+        options_.directory + " belongs to member " +
+        std::to_string(owner->value()) + ", not to member " +
+        std::to_string(options_.member.value()));
+  }
+  RETURN_IF_ERROR(OpenLog(state, epochs));
+  if (epochs) RETURN_IF_ERROR(CheckEpochs(*epochs));
+  RETURN_IF_ERROR(database_->Use(log_->active_rows()));
+  given_applied_ = recovered_.applied = database_->applied();
+  recovered_.hard_state = log_->hard_state();
+  recovered_.last_logged = tail_.last();
+  RETURN_IF_ERROR(CheckRecovered());
+  RETURN_IF_ERROR(NoteEpochs(
+      {options_.member, log_->hard_state(), log_->sequence()}));
+  StartThreads();
+  return absl::OkStatus();
+}
+
+absl::Status RocksStore::OpenDatabase(
+    const std::optional<EpochsFile>& epochs) {
+  ASSIGN_OR_RETURN(const bool exists, TreeDatabase::Exists(db_path_));
+  if (epochs && !exists) {
     return absl::DataLossError(
         epochs_path_ + " says that this member has promised epoch " +
         std::to_string(epochs->hard_state.accepted_epoch) + ", but " +
         db_path_ + " holds no database");
   }
-  if (!database_exists && ::stat(db_path_.c_str(), &info) == 0) {
-    std::vector<std::string> files;
-    rocksdb::Env::Default()->GetChildren(db_path_, &files);
-    const bool tables = std::any_of(
-        files.begin(), files.end(), [](const std::string& name) {
-          return name.size() > 4 && name.substr(name.size() - 4) == ".sst";
-        });
-    if (tables) {
-      return absl::DataLossError(db_path_ +
-                                 " has table files but no CURRENT file");
-    }
+  TreeDatabaseOptions options;
+  options.path = db_path_;
+  options.write_buffer_bytes = options_.write_buffer_bytes;
+  options.block_cache_bytes = options_.block_cache_bytes;
+  ASSIGN_OR_RETURN(database_, TreeDatabase::Open(options));
+  return absl::OkStatus();
+}
+
+absl::Status RocksStore::OpenLog(const std::optional<StoreState>& state,
+                                 const std::optional<EpochsFile>& epochs) {
+  if (!state) {
+    recovered_.fresh = true;
+    return CreateLog(epochs.has_value());
   }
-  RETURN_IF_ERROR(OpenDatabase());
-  RETURN_IF_ERROR(RecoverState());
-  if (epochs && recovered_.fresh) {
+  ASSIGN_OR_RETURN(std::unique_ptr<LogFolder> folder,
+                   OpenLogFolder(log_path_));
+  ASSIGN_OR_RETURN(log_, SegmentLog::Open(std::move(folder), LogOptions(),
+                                          state->log_id, &tail_));
+  return absl::OkStatus();
+}
+
+// The state record comes last: a database with it has a log beside it.
+absl::Status RocksStore::CreateLog(bool epochs_known) {
+  ASSIGN_OR_RETURN(const bool has_rows, database_->HasRows());
+  if (has_rows) {
+    return absl::DataLossError(db_path_ + " has data but no state record");
+  }
+  if (epochs_known) {
     return absl::DataLossError(epochs_path_ +
                                " says that there was a database, but " +
                                db_path_ + " is empty");
   }
-  if (epochs && epochs->member != options_.member) {
-    return absl::FailedPreconditionError(
-        epochs_path_ + " belongs to member " +
-        std::to_string(epochs->member.value()) + ", not to member " +
-        std::to_string(options_.member.value()));
+  ASSIGN_OR_RETURN(std::unique_ptr<LogFolder> folder,
+                   OpenLogFolder(log_path_));
+  ASSIGN_OR_RETURN(const std::vector<std::string> segments,
+                   SegmentLog::ListSegments(folder.get()));
+  // One segment may be left by a start that was interrupted right here.
+  if (segments.size() > 1 ||
+      (segments.size() == 1 && segments[0] != SegmentName(1))) {
+    return absl::DataLossError(log_path_ + " has segments of a log, but " +
+                               db_path_ + " is empty");
   }
-  if (epochs &&
-      (epochs->hard_state.accepted_epoch > state_.hard_state.accepted_epoch ||
-       epochs->hard_state.current_epoch > state_.hard_state.current_epoch)) {
+  const uint64_t log_id = RandomId();
+  ASSIGN_OR_RETURN(log_, SegmentLog::Create(std::move(folder), LogOptions(),
+                                            log_id));
+  tail_.Reset(Zxid());
+  return database_->WriteState({options_.member, log_id});
+}
+
+SegmentLogOptions RocksStore::LogOptions() {
+  SegmentLogOptions options;
+  options.segment_bytes = options_.segment_bytes;
+  options.first_segment_bytes =
+      std::min(options.first_segment_bytes, options_.segment_bytes);
+  options.sync = options_.sync;
+  options.on_new_segment = [this](uint64_t sequence) {
+    // The first one is noted when all else is there.
+    if (sequence == 1) return absl::OkStatus();
+    return NoteEpochs({options_.member, epochs_.hard_state, sequence});
+  };
+  options.faults = options_.log_faults;
+  return options;
+}
+
+absl::Status RocksStore::CheckEpochs(const EpochsFile& epochs) const {
+  const zab::HardState& hard = log_->hard_state();
+  if (epochs.hard_state.accepted_epoch > hard.accepted_epoch ||
+      epochs.hard_state.current_epoch > hard.current_epoch) {
     return absl::DataLossError(
-        db_path_ + " is older than " + epochs_path_ + ": epoch " +
-        std::to_string(state_.hard_state.accepted_epoch) + " against " +
-        std::to_string(epochs->hard_state.accepted_epoch));
+        log_path_ + " is older than " + epochs_path_ + ": epoch " +
+        std::to_string(hard.accepted_epoch) + " against " +
+        std::to_string(epochs.hard_state.accepted_epoch));
   }
-  RETURN_IF_ERROR(RecoverLog());
-  RETURN_IF_ERROR(EmptyFamily(1 - state_.active_rows));
-  if (recovered_.fresh) {
-    rocksdb::WriteOptions synced;
-    synced.sync = true;
-    RETURN_IF_ERROR(FromRocks(
-        db_->Put(synced, kStateKey, EncodeState(state_)), db_path_));
-  }
-  if (!epochs || epochs->hard_state != state_.hard_state) {
-    RETURN_IF_ERROR(WriteEpochsFile(
-        epochs_path_, {options_.member, state_.hard_state}));
-  }
-  committer_ = std::thread([this] { Run(); });
-  return absl::OkStatus();
-}
-
-Family RocksStore::Own(ColumnFamilyHandle* handle) {
-  return Family(handle, [db = db_.get()](ColumnFamilyHandle* h) {
-    db->DestroyColumnFamilyHandle(h);
-  });
-}
-
-absl::Status RocksStore::OpenDatabase() {
-  rocksdb::BlockBasedTableOptions table;
-  table.block_cache = rocksdb::NewLRUCache(options_.block_cache_bytes, 0);
-  table.block_size = 16 * 1024;
-  table.format_version = 5;
-  rocksdb::ColumnFamilyOptions family = FamilyOptions(options_);
-  family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-  rocksdb::ColumnFamilyOptions rows = family;
-  rows.compression = rocksdb::kLZ4Compression;
-  const std::vector<rocksdb::ColumnFamilyDescriptor> families = {
-      {rocksdb::kDefaultColumnFamilyName, family},
-      {kLogFamily, family},
-      {kRowsFamily[0], rows},
-      {kRowsFamily[1], rows},
-  };
-  std::vector<ColumnFamilyHandle*> handles;
-  rocksdb::DB* db = nullptr;
-  RETURN_IF_ERROR(
-      FromRocks(rocksdb::DB::Open(DatabaseOptions(options_), db_path_,
-                                  families, &handles, &db),
-                db_path_));
-  db_.reset(db);
-  meta_ = Own(handles[0]);
-  log_ = Own(handles[1]);
-  rows_ = {Own(handles[2]), Own(handles[3])};
-  return absl::OkStatus();
-}
-
-absl::Status RocksStore::IsEmpty(ColumnFamilyHandle* family,
-                                 bool* empty) const {
-  std::unique_ptr<rocksdb::Iterator> it(
-      db_->NewIterator(rocksdb::ReadOptions(), family));
-  it->SeekToFirst();
-  *empty = !it->Valid();
-  return FromRocks(it->status(), db_path_);
-}
-
-absl::Status RocksStore::RecoverState() {
-  std::string value;
-  const rocksdb::Status status =
-      db_->Get(rocksdb::ReadOptions(), kStateKey, &value);
-  if (status.IsNotFound()) {
-    for (const Family& family : {log_, rows_[0], rows_[1]}) {
-      bool empty = false;
-      RETURN_IF_ERROR(IsEmpty(family.get(), &empty));
-      if (!empty) {
-        return absl::DataLossError(db_path_ + " has data but no state record");
-      }
-    }
-    recovered_.fresh = true;
-    state_.member = options_.member;
-    return absl::OkStatus();
-  }
-  RETURN_IF_ERROR(FromRocks(status, db_path_));
-  absl::StatusOr<StoreState> state = DecodeState(value);
-  if (!state.ok()) {
-    return absl::Status(state.status().code(),
-                        db_path_ + ": " +
-                            std::string(state.status().message()));
-  }
-  state_ = *state;
-  if (state_.member != options_.member) {
-    return absl::FailedPreconditionError(
-        db_path_ + " belongs to member " +
-        std::to_string(state_.member.value()) + ", not to member " +
-        std::to_string(options_.member.value()));
+  if (epochs.segment > log_->sequence()) {
+    return absl::DataLossError(log_path_ + "/" +
+                               SegmentName(epochs.segment) +
+                               " is missing: " + epochs_path_ +
+                               " says that it was there");
   }
   return absl::OkStatus();
 }
 
-// Reads the whole log: every entry's checksum, and that none is missing.
-absl::Status RocksStore::RecoverLog() {
-  const auto refuse = [this](const std::string& why) {
-    return absl::DataLossError(db_path_ + ": " + why);
-  };
-  tail_.Reset(state_.trimmed);
-  rocksdb::ReadOptions read;
-  read.fill_cache = false;
-  std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(read, log_.get()));
-  for (it->Seek(LogKey(state_.trimmed.Next())); it->Valid(); it->Next()) {
-    ASSIGN_OR_RETURN(const Zxid zxid, DecodeLogKey(ToView(it->key())));
-    const absl::StatusOr<LogRecord> record =
-        DecodeLogEntry(zxid, ToView(it->value()));
-    if (!record.ok()) return refuse(std::string(record.status().message()));
-    if (record->previous != tail_.last() ||
-        !zab::IsSuccessor(tail_.last(), zxid)) {
-      return refuse("the log has a gap: entry " + ToString(zxid) +
-                    " follows " + ToString(record->previous) +
-                    ", but the one before it here is " +
-                    ToString(tail_.last()));
-    }
-    tail_.Recovered(zxid);
-  }
-  RETURN_IF_ERROR(FromRocks(it->status(), db_path_));
-  const zab::HardState& hard = state_.hard_state;
-  if (state_.applied < tail_.trimmed() || state_.applied > tail_.last()) {
-    return refuse("the tree belongs to " + ToString(state_.applied) +
-                  ", but the log reaches from " + ToString(tail_.trimmed()) +
-                  " to " + ToString(tail_.last()));
+absl::Status RocksStore::CheckRecovered() const {
+  const zab::HardState& hard = recovered_.hard_state;
+  if (recovered_.applied < tail_.trimmed() ||
+      recovered_.applied > tail_.last()) {
+    return absl::DataLossError(
+        db_path_ + ": the tree belongs to " + ToString(recovered_.applied) +
+        ", but the log in " + log_path_ + " reaches from " +
+        ToString(tail_.trimmed()) + " to " + ToString(tail_.last()));
   }
   if (hard.current_epoch > hard.accepted_epoch ||
       tail_.last().epoch() > hard.accepted_epoch) {
-    return refuse("epochs out of order: accepted " +
-                  std::to_string(hard.accepted_epoch) + ", current " +
-                  std::to_string(hard.current_epoch) + ", last entry " +
-                  ToString(tail_.last()));
+    return absl::DataLossError(
+        log_path_ + ": epochs out of order: accepted " +
+        std::to_string(hard.accepted_epoch) + ", current " +
+        std::to_string(hard.current_epoch) + ", last entry " +
+        ToString(tail_.last()));
   }
-  given_applied_ = state_.applied;
-  recovered_.hard_state = hard;
-  recovered_.last_logged = tail_.last();
-  recovered_.applied = state_.applied;
   return absl::OkStatus();
 }
 
-// Makes a family of rows that is not in use an empty one.
-absl::Status RocksStore::EmptyFamily(int which) {
-  std::lock_guard<std::mutex> lock(image_mutex_);
-  bool empty = false;
-  RETURN_IF_ERROR(IsEmpty(rows_[which].get(), &empty));
-  if (empty) return absl::OkStatus();
-  const rocksdb::ColumnFamilyOptions options =
-      db_->GetOptions(rows_[which].get());
-  RETURN_IF_ERROR(
-      FromRocks(db_->DropColumnFamily(rows_[which].get()), db_path_));
-  ColumnFamilyHandle* handle = nullptr;
-  RETURN_IF_ERROR(FromRocks(
-      db_->CreateColumnFamily(options, kRowsFamily[which], &handle),
-      db_path_));
-  rows_[which] = Own(handle);
+absl::Status RocksStore::NoteEpochs(EpochsFile epochs) {
+  if (epochs == epochs_) return absl::OkStatus();
+  RETURN_IF_ERROR(WriteEpochsFile(epochs_path_, epochs));
+  epochs_ = epochs;
   return absl::OkStatus();
+}
+
+void RocksStore::StartThreads() {
+  Housekeeper::Hooks hooks;
+  hooks.on_failure = [this](absl::Status status) { Fail(status); };
+  hooks.on_trim = [this](Zxid zxid) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    tail_.TrimTo(zxid);
+  };
+  housekeeper_ = std::make_unique<Housekeeper>(
+      database_.get(), log_.get(), std::move(hooks),
+      options_.sync, options_.log_faults);
+  committer_ = std::thread([this] { Run(); });
 }
 
 RocksStore::~RocksStore() {
@@ -499,11 +294,7 @@ RocksStore::~RocksStore() {
   }
   wake_.notify_all();
   if (committer_.joinable()) committer_.join();
-  if (!write_failed_) return;
-  // After a failed write RocksDB's own assertions abort the process when the
-  // database is closed. The process is about to end anyway: leave it open.
-  new std::array<Family, 4>{meta_, log_, rows_[0], rows_[1]};
-  db_.release();
+  housekeeper_.reset();
 }
 
 // --- What is given ---
@@ -558,18 +349,17 @@ void RocksStore::Persist(zab::Persist persist, Done done) {
       if (op.persist.truncate_after) {
         tail_.TruncateAfter(*op.persist.truncate_after);
       }
-      op.previous = tail_.last();
       for (const zab::Entry& entry : op.persist.entries) tail_.Append(entry);
       op.generation = tail_.generation();
     }
   }
-  Enqueue(std::move(op), true);
+  Enqueue(std::move(op));
 }
 
 void RocksStore::Apply(TreeRows rows) {
   Op op;
   op.bytes = rows.bytes;
-  bool urgent = false;
+  bool at_once = false;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     if (rows.applied > tail_.last() || rows.applied < given_applied_) {
@@ -579,36 +369,40 @@ void RocksStore::Apply(TreeRows rows) {
           ToString(tail_.last()));
     } else {
       given_applied_ = rows.applied;
+      at_once = idle_ && queue_.empty() && health_.ok();
     }
-    queued_rows_bytes_ += rows.bytes;
-    urgent = queued_rows_bytes_ >= kRowsUrgentBytes;
   }
+  // The entries they come from are durable: the committer need not wake for it.
+  if (at_once) return housekeeper_->AddRows(std::move(rows));
   op.rows = std::move(rows);
-  Enqueue(std::move(op), urgent);
+  Enqueue(std::move(op));
 }
 
 void RocksStore::TrimLog(Zxid upto, size_t keep_entries) {
-  Op op;
-  op.trim_to = upto;
-  op.trim_keep = keep_entries;
-  Enqueue(std::move(op), false);
+  std::optional<Zxid> limit;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    limit = tail_.TrimPoint(std::min(upto, given_applied_), keep_entries);
+  }
+  if (limit) housekeeper_->TrimLog(*limit);
 }
 
 absl::Status RocksStore::Flush() {
   std::promise<absl::Status> promise;
   Op op;
   op.done = [&promise](absl::Status status) { promise.set_value(status); };
-  Enqueue(std::move(op), true);
-  return promise.get_future().get();
+  Enqueue(std::move(op));
+  const absl::Status status = promise.get_future().get();
+  housekeeper_->WaitIdle();
+  return status.ok() ? health() : status;
 }
 
-void RocksStore::Enqueue(Op op, bool urgent) {
+void RocksStore::Enqueue(Op op) {
   bool wake;
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    wake = queue_.empty() || (urgent && urgent_ == 0);
     queue_.push_back(std::move(op));
-    if (urgent) ++urgent_;
+    wake = std::exchange(idle_, false);
   }
   if (wake) wake_.notify_one();
 }
@@ -618,6 +412,14 @@ absl::Status RocksStore::health() const {
   return health_;
 }
 
+void RocksStore::Fail(const absl::Status& status) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (!health_.ok()) return;
+  health_ = status;
+  LOG(ERROR) << "coordinator store " << options_.directory
+             << " takes no more writes: " << status;
+}
+
 // --- The committer ---
 
 void RocksStore::Run() {
@@ -625,27 +427,27 @@ void RocksStore::Run() {
     std::vector<Op> ops = TakeOps();
     if (ops.empty()) return;
     Carry(std::move(ops));
+    housekeeper_->AwaitRoom();
   }
 }
 
-// Waits for something to do; nothing means stop.
+// Waits for something to do; nothing means stop. An install comes alone.
 std::vector<Op> RocksStore::TakeOps() {
   std::unique_lock<std::mutex> lock(mutex_);
+  idle_ = queue_.empty();
   wake_.wait(lock, [this] { return !queue_.empty() || stopping_; });
-  if (urgent_ == 0 && !stopping_) {
-    wake_.wait_for(lock, kRowsDelay,
-                   [this] { return urgent_ > 0 || stopping_; });
-  }
+  idle_ = false;
   std::vector<Op> ops;
   size_t bytes = 0;
   while (!queue_.empty() && (ops.empty() || bytes < options_.max_batch_bytes)) {
+    const bool install =
+        queue_.front().persist.install_snapshot.has_value();
+    if (install && !ops.empty()) break;
     bytes += queue_.front().bytes;
     ops.push_back(std::move(queue_.front()));
     queue_.pop_front();
-    if (ops.back().rows) queued_rows_bytes_ -= ops.back().rows->bytes;
+    if (install) break;
   }
-  // What is left, if the batch is full, waits no longer than this write.
-  urgent_ = queue_.empty() ? 0 : 1;
   return ops;
 }
 
@@ -654,176 +456,51 @@ void RocksStore::Carry(std::vector<Op> ops) {
   size_t good = 0;
   while (status.ok() && good < ops.size() && ops[good].invalid.ok()) ++good;
   if (good > 0) {
-    status = Write(ops, good);
+    status = Write(&ops, good);
     if (!status.ok()) good = 0;
   }
   if (status.ok() && good < ops.size()) status = ops[good].invalid;
-  if (!status.ok()) {
-    std::lock_guard<std::mutex> lock(mutex_);
-    if (health_.ok()) {
-      health_ = status;
-      LOG(ERROR) << "coordinator store " << options_.directory
-                 << " takes no more writes: " << status;
-    }
-  }
+  if (!status.ok()) Fail(status);
   for (size_t i = 0; i < ops.size(); ++i) {
+    if (i < good && ops[i].rows) {
+      housekeeper_->AddRows(*std::move(ops[i].rows));
+    }
     if (ops[i].done) ops[i].done(i < good ? absl::OkStatus() : status);
   }
+  if (log_->wants_spare()) housekeeper_->LogHasGrown();
 }
 
-void RocksStore::AddToBatch(const Op& op, StoreState* state,
-                            rocksdb::WriteBatch* batch) {
-  static const std::string kLogEnd(9, '\xff');
-  if (op.persist.install_snapshot) {
-    batch->DeleteRange(log_.get(), LogKey(Zxid()), kLogEnd);
-    state->active_rows = 1 - state->active_rows;
-    state->applied = state->trimmed = *op.persist.install_snapshot;
-  }
-  if (op.persist.truncate_after) {
-    batch->DeleteRange(log_.get(), LogKey(op.persist.truncate_after->Next()),
-                       kLogEnd);
-  }
-  Zxid previous = op.previous;
-  for (const zab::Entry& entry : op.persist.entries) {
-    const std::string_view txn =
-        entry.txn == nullptr ? std::string_view() : *entry.txn;
-    batch->Put(log_.get(), LogKey(entry.zxid),
-               EncodeLogEntry(previous, entry.zxid, txn));
-    previous = entry.zxid;
-  }
-  if (op.persist.hard_state) state->hard_state = *op.persist.hard_state;
-  if (op.rows) {
-    ColumnFamilyHandle* rows = rows_[state->active_rows].get();
-    for (const TreeRow& row : op.rows->rows) {
-      if (row.value) {
-        batch->Put(rows, row.key, *row.value);
-      } else {
-        batch->Delete(rows, row.key);
-      }
-    }
-    state->applied = op.rows->applied;
-  }
-  if (op.trim_to) {
-    // Before the write, so that no reader takes the hole for damage.
-    std::lock_guard<std::mutex> lock(mutex_);
-    const std::optional<Zxid> point = tail_.TrimPoint(
-        std::min(*op.trim_to, state->applied), op.trim_keep);
-    if (!point || *point <= state->trimmed) return;
-    tail_.TrimTo(*point);
-    batch->DeleteRange(log_.get(), LogKey(Zxid()), LogKey(point->Next()));
-    state->trimmed = *point;
-  }
-}
-
-absl::Status RocksStore::Write(const std::vector<Op>& ops, size_t count) {
-  size_t bytes = 0;
-  bool install = false;
+absl::Status RocksStore::Write(std::vector<Op>* ops, size_t count) {
+  std::vector<const zab::Persist*> persists;
+  for (size_t i = 0; i < count; ++i) persists.push_back(&(*ops)[i].persist);
+  const std::optional<Zxid> install = persists[0]->install_snapshot;
+  // Rows given before are of the image that goes.
+  if (install) housekeeper_->WaitIdle();
+  RETURN_IF_ERROR(log_->Append(persists));
+  if (install) RETURN_IF_ERROR(database_->Install(*install));
+  RETURN_IF_ERROR(NoteEpochs(
+      {options_.member, log_->hard_state(), log_->sequence()}));
+  std::lock_guard<std::mutex> lock(mutex_);
   for (size_t i = 0; i < count; ++i) {
-    bytes += ops[i].bytes;
-    install |= ops[i].persist.install_snapshot.has_value();
+    const Op& op = (*ops)[i];
+    if (op.persist.entries.empty()) continue;
+    tail_.Written(op.persist.entries.back().zxid, op.generation);
   }
-  rocksdb::WriteBatch batch(bytes + bytes / 4 + 1024);
-  StoreState next = state_;
-  for (size_t i = 0; i < count; ++i) AddToBatch(ops[i], &next, &batch);
-  batch.Put(meta_.get(), kStateKey, EncodeState(next));
-
-  rocksdb::WriteOptions options;
-  // Rows alone are synced too: an unsynced record before a synced one could
-  // come back from a power cut as damage in the middle.
-  options.sync = options_.sync;
-  const bool hard_state_changed = !(next.hard_state == state_.hard_state);
-  {
-    std::unique_lock<std::mutex> image(image_mutex_, std::defer_lock);
-    if (install) image.lock();
-    const absl::Status written =
-        FromRocks(db_->Write(options, &batch), db_path_);
-    if (!written.ok()) {
-      write_failed_ = true;
-      return written;
-    }
-    std::lock_guard<std::mutex> lock(mutex_);
-    state_ = next;
-    for (size_t i = 0; i < count; ++i) {
-      if (ops[i].persist.entries.empty()) continue;
-      tail_.Written(ops[i].persist.entries.back().zxid, ops[i].generation);
-    }
-  }
-  if (hard_state_changed) {
-    RETURN_IF_ERROR(WriteEpochsFile(epochs_path_,
-                                    {options_.member, next.hard_state}));
-  }
-  if (install) return EmptyFamily(1 - next.active_rows);
   return absl::OkStatus();
 }
 
 // --- The image ---
 
-Zxid RocksStore::durable_applied() const {
-  std::lock_guard<std::mutex> lock(mutex_);
-  return state_.applied;
-}
-
-absl::Status RocksStore::ReadRows(
-    const std::function<absl::Status(std::string_view, std::string_view)>&
-        row) {
-  Family family;
-  std::unique_ptr<rocksdb::Iterator> it;
-  {
-    std::scoped_lock lock(image_mutex_, mutex_);
-    family = rows_[state_.active_rows];
-    rocksdb::ReadOptions read;
-    read.fill_cache = false;
-    read.readahead_size = 1024 * 1024;
-    it.reset(db_->NewIterator(read, family.get()));
-  }
-  for (it->SeekToFirst(); it->Valid(); it->Next()) {
-    RETURN_IF_ERROR(row(ToView(it->key()), ToView(it->value())));
-  }
-  return FromRocks(it->status(), db_path_);
-}
-
-absl::StatusOr<std::unique_ptr<SnapshotReader>> RocksStore::OpenSnapshot(
-    size_t chunk_bytes) {
-  // No install can come between the snapshot, its state record and the choice
-  // of the family.
-  std::lock_guard<std::mutex> image(image_mutex_);
-  const rocksdb::Snapshot* snapshot = db_->GetSnapshot();
-  rocksdb::ReadOptions read;
-  read.snapshot = snapshot;
-  std::string value;
-  const rocksdb::Status got = db_->Get(read, kStateKey, &value);
-  absl::StatusOr<StoreState> state =
-      got.ok() ? DecodeState(value)
-               : absl::StatusOr<StoreState>(FromRocks(got, db_path_));
-  if (!state.ok()) {
-    db_->ReleaseSnapshot(snapshot);
-    return state.status();
-  }
-  read.fill_cache = false;
-  read.readahead_size = 1024 * 1024;
-  const Family& family = rows_[state->active_rows];
-  std::unique_ptr<rocksdb::Iterator> rows(
-      db_->NewIterator(read, family.get()));
-  return std::make_unique<RocksSnapshotReader>(
-      db_.get(), family, snapshot, std::move(rows), state->applied,
-      chunk_bytes);
-}
-
 absl::StatusOr<std::unique_ptr<SnapshotWriter>> RocksStore::BeginInstall() {
-  uint32_t inactive;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     RETURN_IF_ERROR(health_);
     staged_.reset();
-    inactive = 1 - state_.active_rows;
   }
-  RETURN_IF_ERROR(EmptyFamily(inactive));
-  std::lock_guard<std::mutex> image(image_mutex_);
-  return std::make_unique<RocksSnapshotWriter>(
-      db_.get(), rows_[inactive], [this](Zxid zxid) {
-        std::lock_guard<std::mutex> lock(mutex_);
-        staged_ = zxid;
-      });
+  return database_->BeginInstall([this](Zxid zxid) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    staged_ = zxid;
+  });
 }
 
 void RocksStore::DiscardStaged() {
@@ -849,17 +526,13 @@ std::optional<Zxid> RocksStore::LastAtOrBefore(Zxid zxid) const {
     if (zxid < tail_.trimmed()) return std::nullopt;
     if (zxid >= tail_.base()) return tail_.LastAtOrBefore(zxid);
   }
-  std::unique_ptr<rocksdb::Iterator> it(
-      db_->NewIterator(rocksdb::ReadOptions(), log_.get()));
-  it->SeekForPrev(LogKey(zxid));
-  CHECK(it->status().ok()) << db_path_ << ": " << it->status().ToString();
+  const absl::StatusOr<Zxid> found = log_->LastAtOrBefore(zxid);
   const Zxid trimmed = TrimmedTo();
-  if (it->Valid()) {
-    const absl::StatusOr<Zxid> found = DecodeLogKey(ToView(it->key()));
-    CHECK(found.ok()) << db_path_ << ": " << found.status();
-    if (*found > trimmed) return *found;
-  }
-  return zxid < trimmed ? std::nullopt : std::optional<Zxid>(trimmed);
+  if (zxid < trimmed) return std::nullopt;
+  if (found.ok()) return std::max(*found, trimmed);
+  CHECK(absl::IsNotFound(found.status()))
+      << log_path_ << ": " << found.status();
+  return trimmed;
 }
 
 std::vector<zab::Entry> RocksStore::Read(Zxid after, size_t max_bytes) const {
@@ -877,38 +550,15 @@ std::vector<zab::Entry> RocksStore::Read(Zxid after, size_t max_bytes) const {
         return entries;
       }
     }
-    if (!ReadDatabase(&at, base, max_bytes, &bytes, &entries)) return entries;
-  }
-}
-
-// Reads on from `*at`. False when no more fits or the log was trimmed meanwhile.
-bool RocksStore::ReadDatabase(Zxid* at, Zxid upto, size_t max_bytes,
-                              size_t* bytes,
-                              std::vector<zab::Entry>* out) const {
-  rocksdb::ReadOptions read;
-  read.fill_cache = false;
-  std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(read, log_.get()));
-  for (it->Seek(LogKey(at->Next())); *at < upto; it->Next()) {
-    absl::Status damage = FromRocks(it->status(), db_path_);
-    if (it->Valid()) {
-      const absl::StatusOr<Zxid> zxid = DecodeLogKey(ToView(it->key()));
-      CHECK(zxid.ok()) << db_path_ << ": " << zxid.status();
-      const absl::StatusOr<LogRecord> record =
-          DecodeLogEntry(*zxid, ToView(it->value()));
-      damage = record.status();
-      if (record.ok() && record->previous == *at) {
-        *bytes += record->txn.size();
-        if (!out->empty() && *bytes > max_bytes) return false;
-        out->push_back(zab::MakeEntry(*zxid, std::string(record->txn)));
-        *at = *zxid;
-        continue;
-      }
+    const absl::Status status =
+        log_->Read(&at, base, max_bytes, &bytes, &entries);
+    if (status.ok() && at >= base) continue;
+    if (!status.ok() && at >= TrimmedTo()) {
+      LOG(FATAL) << log_path_ << ": the log cannot be read after " << at
+                 << ": " << status;
     }
-    if (*at < TrimmedTo()) return false;
-    LOG(FATAL) << db_path_ << ": the log has a gap after " << *at << "; "
-               << damage;
+    return entries;
   }
-  return true;
 }
 
 }  // namespace

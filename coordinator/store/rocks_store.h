@@ -1,20 +1,21 @@
-// The coordinator's store on RocksDB. rocks_store.cc is the only file that
-// includes RocksDB.
+// The coordinator's store: the log in segments of its own, the tree in RocksDB.
 #ifndef SILLOK_COORDINATOR_STORE_ROCKS_STORE_H_
 #define SILLOK_COORDINATOR_STORE_ROCKS_STORE_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "coordinator/store/log_faults.h"
 #include "coordinator/store/store.h"
 
 namespace sillok {
 
 struct RocksStoreOptions {
-  // Made if missing. Holds `epochs` (a small text file that says that a database
-  // was here and which epochs it has promised) and `db/`.
+  // Made if missing. Holds `epochs` (a small text file that says what must be
+  // here and which epochs this member has promised), `log/` and `db/`.
   std::string directory;  // dataDir
   // Whose directory it is; written at first and compared ever after.
   MemberId member{0};
@@ -25,16 +26,21 @@ struct RocksStoreOptions {
   size_t cache_bytes = 4 * 1024 * 1024;
   // At most this much is written in one batch.
   size_t max_batch_bytes = 4 * 1024 * 1024;
-  // Of each kind of record; twice this altogether.
+  // The log grows from small segments to segments of this size, a multiple of
+  // 4096.
+  uint64_t segment_bytes = uint64_t{16} << 20;  // preAllocSize
+  // Of rows in memory; twice this altogether.
   size_t write_buffer_bytes = 4 * 1024 * 1024;
   size_t block_cache_bytes = 2 * 1024 * 1024;
+  LogFaults log_faults;
 };
 
 // Opens or creates. Refuses (DATA_LOSS or FAILED_PRECONDITION, naming file and
 // reason) rather than come up with less than was promised: `epochs` without a
-// database, a database older than `epochs`, another member's directory, a damaged
-// entry or row, a gap in the log, epochs out of order. Rows are verified by
-// ReadRows with ZnodeTree.
+// database or log, a log older than `epochs` or the tree, another member's
+// directory, damage in the log (but for a cut-off last write), a gap in it, a
+// lost segment, epochs out of order. Rows are verified by ReadRows with
+// ZnodeTree.
 absl::StatusOr<std::unique_ptr<CoordinatorStore>> OpenRocksStore(
     const RocksStoreOptions& options);
 

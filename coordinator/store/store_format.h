@@ -10,34 +10,18 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/ids.h"
-#include "coordinator/zab/entry.h"
 
 namespace sillok {
 
-// The one record that says what the database holds. Part of every write, so
-// it is always as new as the write it came with.
+// The one record that says whose database it is, written when it is made. The
+// log of the same directory has the same log id.
 struct StoreState {
   MemberId member{0};
-  zab::HardState hard_state;
-  Zxid applied;
-  Zxid trimmed;
-  uint32_t active_rows = 0;  // which of the two column families of rows, 0 or 1
+  uint64_t log_id = 0;
 };
 
 std::string EncodeState(const StoreState& state);
 absl::StatusOr<StoreState> DecodeState(std::string_view value);
-
-// Keys sort as zxids do.
-std::string LogKey(Zxid zxid);
-absl::StatusOr<Zxid> DecodeLogKey(std::string_view key);
-// An entry names its predecessor: the last entry before it or the trim point of
-// the time, so that a lost one is noticed.
-std::string EncodeLogEntry(Zxid previous, Zxid zxid, std::string_view txn);
-struct LogRecord {
-  Zxid previous;
-  std::string_view txn;  // points into the decoded value
-};
-absl::StatusOr<LogRecord> DecodeLogEntry(Zxid zxid, std::string_view value);
 
 void PutFixed64(uint64_t value, std::string* out);
 uint64_t GetFixed64(const char* in);

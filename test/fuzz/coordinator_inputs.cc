@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "coordinator/store/log_format.h"
 #include "coordinator/store/snapshot_stream.h"
 #include "coordinator/store/store_format.h"
 #include "coordinator/tree/row_format.h"
@@ -111,12 +112,51 @@ bool ReadState(std::string_view bytes) {
   return state.ok();
 }
 
-bool ReadLogEntry(std::string_view bytes) {
-  auto zxid = DecodeLogKey(TakeKey(&bytes));
-  if (!zxid.ok()) return false;
-  auto record = DecodeLogEntry(*zxid, bytes);
-  if (!record.ok()) return false;
-  CHECK(EncodeLogEntry(record->previous, *zxid, record->txn) == bytes);
+bool ReadRecords(std::string_view body, FrameBuilder* again) {
+  RecordReader reader(body);
+  while (true) {
+    auto record = reader.Next();
+    if (!record.ok()) return false;
+    if (!record->has_value()) return true;
+    switch ((*record)->kind) {
+      case LogRecord::Kind::kEntry:
+        again->AddEntry((*record)->zxid, (*record)->txn);
+        break;
+      case LogRecord::Kind::kTruncate:
+        again->AddTruncate((*record)->zxid);
+        break;
+      case LogRecord::Kind::kHardState:
+        again->AddHardState((*record)->hard_state);
+        break;
+      case LogRecord::Kind::kInstall:
+        again->AddInstall((*record)->zxid, (*record)->active_rows);
+        break;
+    }
+  }
+}
+
+// A frame, and what may be in one whose checksum is right.
+bool ReadFrame(std::string_view bytes) {
+  FrameBuilder body;
+  ReadRecords(bytes, &body);
+  auto header = DecodeFrameHeader(kFuzzedLifeTag, bytes);
+  if (!header || bytes.size() != kFrameHeaderBytes + header->body_bytes) {
+    return false;
+  }
+  bytes.remove_prefix(kFrameHeaderBytes);
+  if (!FrameBodyMatches(kFuzzedLifeTag, *header, bytes)) return false;
+  FrameBuilder again;
+  if (!ReadRecords(bytes, &again)) return false;
+  CHECK(again.Finish(kFuzzedLifeTag, header->number, again.bytes())
+            .substr(kFrameHeaderBytes) == bytes);
+  return true;
+}
+
+bool ReadSegmentHeader(std::string_view bytes) {
+  auto header = DecodeSegmentHeader(bytes);
+  if (!header.ok()) return false;
+  auto again = DecodeSegmentHeader(EncodeSegmentHeader(*header));
+  CHECK(again.ok() && *again == *header);
   return true;
 }
 
@@ -185,9 +225,10 @@ PeerFuzzResult FuzzPeerScript(const uint8_t* data, size_t size) {
 bool FuzzStoredRecord(const uint8_t* data, size_t size) {
   if (size == 0) return false;
   std::string_view bytes = Rest(data + 1, size - 1);
-  switch (data[0] % 5) {
+  switch (data[0] % 6) {
     case 0: return ReadState(bytes);
-    case 1: return ReadLogEntry(bytes);
+    case 1: return ReadFrame(bytes);
+    case 5: return ReadSegmentHeader(bytes);
     case 2: return ReadRow(bytes);
     case 3: return ReadChunk(bytes);
     default: return ApplyTxn(bytes);

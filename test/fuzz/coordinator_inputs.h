@@ -26,6 +26,9 @@ struct PeerFuzzResult {
 // core breaks a rule of its own towards storage.
 PeerFuzzResult FuzzPeerScript(const uint8_t* data, size_t size);
 
+// Frames of the log are read as those of this life of a segment.
+inline constexpr uint64_t kFuzzedLifeTag = 0x7461676f66617365;
+
 // One piece of a script.
 std::string ScriptPiece(uint8_t control, const v1::PeerMessage& message);
 

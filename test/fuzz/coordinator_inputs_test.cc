@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "coordinator/store/log_format.h"
 #include "coordinator/store/snapshot_stream.h"
 #include "coordinator/store/store_format.h"
 #include "coordinator/tree/row_format.h"
@@ -73,13 +74,24 @@ std::vector<std::string> Records() {
   std::vector<std::string> records;
   StoreState state;
   state.member = MemberId(1);
-  state.hard_state = {3, 2};
-  state.applied = Zxid(2, 7);
+  state.log_id = 99;
   records.push_back(std::string(1, 0) + EncodeState(state));
-  std::string log_key = LogKey(Zxid(2, 8));
+  FrameBuilder frame;
+  frame.AddInstall(Zxid(2, 7), 1);
+  frame.AddTruncate(Zxid(2, 7));
+  frame.AddEntry(Zxid(2, 8), "txn");
+  frame.AddHardState({3, 2});
   records.push_back(std::string(1, 1) +
-                    static_cast<char>(log_key.size()) + log_key +
-                    EncodeLogEntry(Zxid(2, 7), Zxid(2, 8), "txn"));
+                    std::string(frame.Finish(kFuzzedLifeTag, 4,
+                                             frame.bytes())));
+  SegmentHeader segment;
+  segment.log_id = 99;
+  segment.sequence = 3;
+  segment.bytes = 1 << 20;
+  segment.previous = Zxid(2, 7);
+  // The rest of the page is zeros.
+  records.push_back(std::string(1, 5) +
+                    EncodeSegmentHeader(segment).substr(0, 96));
   SnapshotEncoder encoder(Zxid(2, 7));
   encoder.AddRow("key", "value");
   records.push_back(std::string(1, 3) + encoder.TakeChunk(true));

@@ -94,29 +94,46 @@ std::string ReadFile(const fs::path& path) {
   return text.str();
 }
 
-// The write-ahead log with data that was written last.
-fs::path LastWal(const std::string& directory) {
-  fs::path last;
-  for (const auto& file : fs::directory_iterator(directory + "/db")) {
-    if (file.path().extension() == ".log" && file.file_size() > 0) {
-      last = std::max(last, file.path());
+// Of the log, the oldest first.
+std::vector<fs::path> Segments(const std::string& directory) {
+  std::vector<fs::path> segments;
+  for (const auto& file : fs::directory_iterator(directory + "/log")) {
+    if (file.path().filename().string().rfind("segment.", 0) == 0) {
+      segments.push_back(file.path());
     }
   }
-  return last;
+  std::sort(segments.begin(), segments.end());
+  return segments;
+}
+// The bytes behind its header in which something is written.
+size_t UsedBytes(const std::string& segment) {
+  return segment.find_last_not_of('\0') + 1;
+}
+void WriteFile(const fs::path& path, const std::string& text) {
+  std::ofstream(path, std::ios::binary) << text;
 }
 
 // As when the power fails within a write: the log ends anywhere.
 TEST(CrashTest, ATornTailLeavesAPrefix) {
-  const std::string original = MakeDirectory();
-  RunAndKill(original, 20);
-  const fs::path wal = LastWal(original);
-  const size_t size = fs::file_size(wal);
-  ASSERT_GT(size, 2000u);
+  std::string original, good;
+  fs::path segment;
+  size_t used = 0;
+  // The newest segment may have been begun just now.
+  for (int attempt = 0; attempt < 20 && used < 4096 + 2000; ++attempt) {
+    original = MakeDirectory();
+    RunAndKill(original, 20);
+    segment = Segments(original).back();
+    good = ReadFile(segment);
+    used = UsedBytes(good);
+  }
+  ASSERT_GT(used, 4096 + 2000u);
   Zxid before(~uint64_t{0});
   for (const size_t cut : {1, 5, 6, 7, 50, 200, 999, 1500}) {
     const std::string directory = MakeDirectory();
     fs::copy(original, directory, fs::copy_options::recursive);
-    fs::resize_file(directory + "/db/" + wal.filename().string(), size - cut);
+    std::string torn = good.substr(0, used - cut);
+    torn.resize(good.size(), '\0');
+    WriteFile(directory + "/log/" + segment.filename().string(), torn);
     auto store = MustOpen(Options(directory));
     ASSERT_NE(store, nullptr) << cut;
     EXPECT_LE(store->LastZxid(), before);
@@ -131,19 +148,24 @@ TEST(CrashTest, ATornTailLeavesAPrefix) {
 // Damage in the middle, with acknowledged writes after it, is not a torn tail.
 TEST(CrashTest, DamageInTheMiddleOfTheLogIsRefused) {
   const std::string original = MakeDirectory();
-  RunAndKill(original, 40);
-  const fs::path wal = LastWal(original);
-  const std::string good = ReadFile(wal);
+  RunAndKill(original, 400);
+  ASSERT_GT(Segments(original).size(), 1u);
+  const fs::path segment = Segments(original).front();
+  const std::string good = ReadFile(segment);
+  const size_t used = UsedBytes(good) - 4096;
   for (const double where : {0.3, 0.5, 0.7}) {
     const std::string directory = MakeDirectory();
     fs::copy(original, directory, fs::copy_options::recursive);
     std::string bad = good;
-    bad[static_cast<size_t>(good.size() * where)] ^= 0x20;
-    std::ofstream(directory + "/db/" + wal.filename().string(),
-                  std::ios::binary)
-        << bad;
+    bad[4096 + static_cast<size_t>(used * where)] ^= 0x20;
+    const std::string file =
+        directory + "/log/" + segment.filename().string();
+    WriteFile(file, bad);
     const auto store = OpenRocksStore(Options(directory));
     EXPECT_EQ(store.status().code(), absl::StatusCode::kDataLoss)
+        << store.status();
+    EXPECT_NE(std::string(store.status().message()).find(file + ", byte "),
+              std::string::npos)
         << store.status();
   }
 }

@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
   // Small, so that flushes and compactions happen within a short life.
   options.write_buffer_bytes = 64 * 1024;
   options.cache_bytes = 10'000;
+  options.segment_bytes = 64 * 1024;
   auto opened = OpenRocksStore(options);
   if (!opened.ok()) {
     std::fprintf(stderr, "%s\n", opened.status().ToString().c_str());

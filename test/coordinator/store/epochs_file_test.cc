@@ -19,11 +19,12 @@ std::string Path(const char* name) {
 TEST(EpochsFileTest, ComesBackAsWritten) {
   const std::string path = Path("written");
   for (const uint32_t epoch : {0u, 7u, 0xffffffffu}) {
-    ASSERT_TRUE(WriteEpochsFile(path, {MemberId(3), {epoch, epoch / 2}}).ok());
+    ASSERT_TRUE(WriteEpochsFile(path, {MemberId(3), {epoch, epoch / 2}, epoch + 5ull}).ok());
     const auto file = ReadEpochsFile(path);
     ASSERT_TRUE(file.ok() && file->has_value()) << file.status();
     EXPECT_EQ((*file)->member, MemberId(3));
     EXPECT_EQ((*file)->hard_state, (zab::HardState{epoch, epoch / 2}));
+    EXPECT_EQ((*file)->segment, epoch + 5ull);
   }
   EXPECT_FALSE(std::filesystem::exists(path + ".tmp"));
 }
@@ -36,7 +37,7 @@ TEST(EpochsFileTest, NoFileIsNoError) {
 
 TEST(EpochsFileTest, EveryDamageIsNoticed) {
   const std::string path = Path("damaged");
-  ASSERT_TRUE(WriteEpochsFile(path, {MemberId(3), {7, 6}}).ok());
+  ASSERT_TRUE(WriteEpochsFile(path, {MemberId(3), {7, 6}, 5}).ok());
   std::stringstream text;
   text << std::ifstream(path).rdbuf();
   for (size_t i = 0; i < text.str().size(); ++i) {

@@ -1,5 +1,7 @@
 // What a damaged or incomplete directory leads to: never to a member that comes
 // up with less than it has promised.
+#include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -69,7 +71,7 @@ class RecoveryTest : public testing::Test {
                rocksdb::DB*, const std::vector<rocksdb::ColumnFamilyHandle*>&)>&
                change) {
     std::vector<rocksdb::ColumnFamilyDescriptor> families;
-    for (const char* name : {"default", "log", "rows0", "rows1"}) {
+    for (const char* name : {"default", "rows0", "rows1"}) {
       families.emplace_back(name, rocksdb::ColumnFamilyOptions());
     }
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
@@ -81,12 +83,20 @@ class RecoveryTest : public testing::Test {
     for (auto* handle : handles) db->DestroyColumnFamilyHandle(handle);
     delete db;
   }
-  static std::string LogKeyOf(Zxid zxid) {
-    std::string key;
-    for (int shift = 56; shift >= 0; shift -= 8) {
-      key.push_back(static_cast<char>(zxid.value() >> shift));
-    }
-    return key;
+  fs::path Segment(uint64_t sequence) const {
+    char name[32];
+    std::snprintf(name, sizeof(name), "segment.%016llu",
+                  static_cast<unsigned long long>(sequence));
+    return directory + "/log/" + name;
+  }
+  // Changes one byte of the log's one segment.
+  void Flip(size_t at) {
+    std::string segment = ReadFile(Segment(1));
+    segment[at] ^= 0x10;
+    WriteFile(Segment(1), segment);
+  }
+  size_t UsedBytes() const {
+    return ReadFile(Segment(1)).find_last_not_of('\0') + 1;
   }
 
   const std::string directory;
@@ -108,26 +118,88 @@ TEST_F(RecoveryTest, ADatabaseWithoutCurrentFileIsRefused) {
     for (auto* handle : handles) db->Flush({}, handle);
   });
   fs::remove(directory + "/db/CURRENT");
-  ExpectRefused(absl::StatusCode::kDataLoss, "holds no database");
+  ExpectRefused(absl::StatusCode::kDataLoss, "no CURRENT");
   fs::remove(directory + "/epochs");
   ExpectRefused(absl::StatusCode::kDataLoss, "no CURRENT");
 }
 
-TEST_F(RecoveryTest, AnEmptyDatabaseInPlaceOfTheOldOneIsRefused) {
+TEST_F(RecoveryTest, AnotherDatabaseInPlaceOfTheOldOneIsRefused) {
   fs::remove_all(directory + "/db");
   const std::string other = MakeDirectory();
   MustOpen(Options(other)).reset();
   fs::copy(other + "/db", directory + "/db");
+  ExpectRefused(absl::StatusCode::kDataLoss, "another log");
+}
+
+// What it lacks the log has.
+TEST_F(RecoveryTest, AnOlderCopyOfTheDatabaseIsMadeUpForByTheLog) {
+  fs::copy(directory + "/db", directory + "/old");
+  {
+    auto store = MustOpen(Options(directory));
+    ASSERT_TRUE(RecoverTree(store.get(), &leader.tree).ok());
+    leader.Prepare(Single(Create("/later")));
+    CommitAll(&leader, store.get());
+  }
+  fs::remove_all(directory + "/db");
+  fs::rename(directory + "/old", directory + "/db");
+  auto store = MustOpen(Options(directory));
+  ZnodeTree tree;
+  ASSERT_TRUE(RecoverTree(store.get(), &tree).ok());
+  EXPECT_EQ(tree.Exists("/later", nullptr), v1::OK);
+}
+
+TEST_F(RecoveryTest, AnOlderCopyOfTheLogIsRefused) {
+  fs::copy(directory + "/log", directory + "/old");
+  ASSERT_TRUE(
+      PersistAndWait(MustOpen(Options(directory)).get(), Epochs(4, 2)).ok());
+  fs::remove_all(directory + "/log");
+  fs::rename(directory + "/old", directory + "/log");
   ExpectRefused(absl::StatusCode::kDataLoss, "is older than");
 }
 
-TEST_F(RecoveryTest, AnOlderCopyOfTheDatabaseIsRefused) {
-  fs::copy(directory + "/db", directory + "/old");
-  ASSERT_TRUE(
-      PersistAndWait(MustOpen(Options(directory)).get(), Epochs(4, 2)).ok());
-  fs::remove_all(directory + "/db");
-  fs::rename(directory + "/old", directory + "/db");
-  ExpectRefused(absl::StatusCode::kDataLoss, "is older than");
+TEST_F(RecoveryTest, AMissingLogIsRefused) {
+  fs::remove_all(directory + "/log");
+  ExpectRefused(absl::StatusCode::kDataLoss, "no segment");
+  fs::remove(directory + "/epochs");
+  ExpectRefused(absl::StatusCode::kDataLoss, "no segment");
+}
+
+TEST_F(RecoveryTest, AMissingSegmentIsRefusedByName) {
+  const std::string other = MakeDirectory();
+  RocksStoreOptions options = Options(other);
+  options.segment_bytes = 8 * 1024;
+  {
+    auto store = MustOpen(options);
+    ASSERT_TRUE(PersistAndWait(store.get(), Epochs(1, 1)).ok());
+    for (uint64_t i = 1; i <= 100; ++i) {
+      ASSERT_TRUE(PersistAndWait(store.get(), Entries(Zxid(1, i), 1,
+                                                      std::string(500, 'x')))
+                      .ok());
+    }
+  }
+  std::vector<fs::path> segments;
+  for (const auto& file : fs::directory_iterator(other + "/log")) {
+    segments.push_back(file.path());
+  }
+  std::sort(segments.begin(), segments.end());
+  std::erase_if(segments, [](const fs::path& path) {
+    return path.filename().string().rfind("segment.", 0) != 0;
+  });
+  ASSERT_GT(segments.size(), 5u);
+  for (const size_t gone : {size_t{0}, size_t{3}, segments.size() - 1}) {
+    const std::string content = ReadFile(segments[gone]);
+    fs::remove(segments[gone]);
+    const auto store = OpenRocksStore(options);
+    EXPECT_EQ(store.status().code(), absl::StatusCode::kDataLoss) << gone;
+    // Of the first one nothing but the tree tells that it was needed.
+    EXPECT_NE(std::string(store.status().message())
+                  .find(gone == 0 ? "the log in"
+                                  : segments[gone].string() + " is missing"),
+              std::string::npos)
+        << store.status();
+    WriteFile(segments[gone], content);
+  }
+  EXPECT_TRUE(OpenRocksStore(options).ok());
 }
 
 TEST_F(RecoveryTest, AMissingEpochsFileIsWrittenAgain) {
@@ -159,38 +231,37 @@ TEST_F(RecoveryTest, ASecondProcessCannotOpenIt) {
   EXPECT_FALSE(TryOpen().ok());
 }
 
-TEST_F(RecoveryTest, AMissingEntryIsRefused) {
-  for (const uint64_t counter : {1, 20}) {
-    const std::string key = LogKeyOf(Zxid(1, counter));
-    std::string value;
-    Raw([&](rocksdb::DB* db, const auto& handles) {
-      ASSERT_TRUE(db->Get({}, handles[1], key, &value).ok());
-      db->Delete({}, handles[1], key);
-    });
-    ExpectRefused(absl::StatusCode::kDataLoss, "gap");
-    Raw([&](rocksdb::DB* db, const auto& handles) {
-      db->Put({}, handles[1], key, value);
-    });
-    EXPECT_TRUE(TryOpen().ok());
-  }
-}
-
 TEST_F(RecoveryTest, LosingEntriesThatWereAppliedIsRefused) {
-  Raw([](rocksdb::DB* db, const auto& handles) {
-    db->Delete({}, handles[1], LogKeyOf(Zxid(1, 50)));
-  });
-  ExpectRefused(absl::StatusCode::kDataLoss, "the log reaches");
+  std::string segment = ReadFile(Segment(1));
+  std::fill(segment.begin() + static_cast<ptrdiff_t>(UsedBytes()) - 50,
+            segment.end(), '\0');
+  WriteFile(Segment(1), segment);
+  ExpectRefused(absl::StatusCode::kDataLoss, "reaches from");
 }
 
-TEST_F(RecoveryTest, ADamagedEntryIsRefused) {
-  const std::string key = LogKeyOf(Zxid(1, 20));
-  Raw([&](rocksdb::DB* db, const auto& handles) {
-    std::string value;
-    ASSERT_TRUE(db->Get({}, handles[1], key, &value).ok());
-    value[value.size() / 2] ^= 1;
-    db->Put({}, handles[1], key, value);
+TEST_F(RecoveryTest, DamageInTheLogIsRefusedWithItsPlace) {
+  const size_t used = UsedBytes();
+  for (size_t at = 4096; at < used; at += 97) {
+    Flip(at);
+    ExpectRefused(absl::StatusCode::kDataLoss, "/log");
+    Flip(at);
+  }
+  Flip(20);
+  ExpectRefused(absl::StatusCode::kDataLoss,
+                Segment(1).string() + ": the segment's header is damaged");
+  Flip(20);
+  EXPECT_TRUE(TryOpen().ok());
+}
+
+// An earlier version kept the log in the database.
+TEST_F(RecoveryTest, TheLayoutOfAnEarlierVersionIsRefusedWithTheWayOut) {
+  Raw([](rocksdb::DB* db, const auto&) {
+    rocksdb::ColumnFamilyHandle* log = nullptr;
+    ASSERT_TRUE(db->CreateColumnFamily({}, "log", &log).ok());
+    db->DestroyColumnFamilyHandle(log);
   });
-  ExpectRefused(absl::StatusCode::kDataLoss, "1.20: checksum");
+  ExpectRefused(absl::StatusCode::kFailedPrecondition,
+                "sillok coord snapshot");
 }
 
 TEST_F(RecoveryTest, ADamagedOrMissingStateRecordIsRefused) {
@@ -209,7 +280,7 @@ TEST_F(RecoveryTest, ADamagedOrMissingStateRecordIsRefused) {
 
 TEST_F(RecoveryTest, AMissingRowIsNoticedWhenTheTreeIsLoaded) {
   Raw([](rocksdb::DB* db, const auto& handles) {
-    db->Delete({}, handles[2], "N/n20");
+    db->Delete({}, handles[1], "N/n20");
   });
   const absl::Status status = TryOpen();
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;

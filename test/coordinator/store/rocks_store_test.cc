@@ -235,6 +235,7 @@ TEST_F(RocksStoreTest, AnOrderlyEndWritesTheRowsThatWait) {
 
 TEST_F(RocksStoreTest, TrimmingKeepsWhatIsAskedForAndWhatIsNotApplied) {
   options.cache_bytes = 1000;
+  options.segment_bytes = 8 * 1024;
   Open();
   ASSERT_TRUE(Persist(Epochs(1, 1)).ok());
   Leader leader;
@@ -242,17 +243,23 @@ TEST_F(RocksStoreTest, TrimmingKeepsWhatIsAskedForAndWhatIsNotApplied) {
       Origin(1), SessionId(1), "password", 1000, 0));
   for (int i = 0; i < 999; ++i) {
     leader.Prepare(Single(Create("/n" + std::to_string(i))));
+    if (i % 5 == 0) {
+      CommitAll(&leader, store.get());
+      ASSERT_TRUE(store->Flush().ok());
+    }
   }
   CommitAll(&leader, store.get());
   const Zxid applied = leader.last;  // 1.1000
-  ASSERT_TRUE(Persist(Entries(applied.Next(), 1000)).ok());
+  for (uint64_t i = 1; i <= 1000; i += 10) {
+    ASSERT_TRUE(Persist(Entries(Zxid(1, 1000 + i), 10)).ok());
+  }
   store->TrimLog(Zxid(1, 2000), 1'000'000);
   ASSERT_TRUE(store->Flush().ok());
   EXPECT_EQ(store->TrimmedTo(), Zxid());
   store->TrimLog(Zxid(1, 300), 10);
   ASSERT_TRUE(store->Flush().ok());
   const Zxid first = store->TrimmedTo();
-  EXPECT_GT(first, Zxid(1, 200));
+  EXPECT_GT(first, Zxid(1, 100));
   EXPECT_LE(first, Zxid(1, 300));
   store->TrimLog(Zxid(1, 2000), 10);
   ASSERT_TRUE(store->Flush().ok());
@@ -267,6 +274,56 @@ TEST_F(RocksStoreTest, TrimmingKeepsWhatIsAskedForAndWhatIsNotApplied) {
   EXPECT_EQ(store->TrimmedTo(), trimmed);
   EXPECT_EQ(store->Read(trimmed, 0).at(0).zxid, trimmed.Next());
   EXPECT_EQ(store->LastZxid(), Zxid(1, 2000));
+}
+
+// A process that is killed loses what the database has in memory; the log must
+// still have it.
+bool ACopyHasIt(const RocksStoreOptions& options, const Leader& leader) {
+  RocksStoreOptions copy = options;
+  copy.log_faults = LogFaults();
+  copy.directory = MakeDirectory();
+  std::filesystem::copy(options.directory, copy.directory,
+                        std::filesystem::copy_options::recursive);
+  auto store = OpenRocksStore(copy);
+  ZnodeTree tree;
+  return store.ok() && RecoverTree(store->get(), &tree).ok() &&
+         Dump(tree) == Dump(leader.tree);
+}
+
+TEST_F(RocksStoreTest, OnlyWhatTheTreeHasOnDiskIsTrimmed) {
+  for (const bool planted : {false, true}) {
+    options = Options(MakeDirectory());
+    options.segment_bytes = 8 * 1024;
+    options.log_faults.trims_ahead_of_tree = planted;
+    Open();
+    ASSERT_TRUE(Persist(Epochs(1, 1)).ok());
+    Leader leader;
+    leader.Take(leader.preparer.PrepareCreateSession(
+        Origin(1), SessionId(1), "password", 1000, 0));
+    bool there = true;
+    for (int i = 0; i < 300; ++i) {
+      leader.Prepare(Single(Create("/n" + std::to_string(i))));
+      CommitAll(&leader, store.get());
+      if (i % 50 != 49) continue;
+      store->TrimLog(leader.last, 0);
+      ASSERT_TRUE(store->Flush().ok());
+      there = there && ACopyHasIt(options, leader);
+    }
+    EXPECT_GT(store->TrimmedTo(), Zxid());
+    EXPECT_EQ(there, !planted);
+  }
+}
+
+TEST_F(RocksStoreTest, WithoutSyncAnOrderlyEndLosesNothingEither) {
+  options.sync = false;
+  options.segment_bytes = 8 * 1024;
+  Open();
+  ASSERT_TRUE(Persist(Epochs(1, 1)).ok());
+  for (uint64_t i = 1; i <= 200; ++i) {
+    store->Persist(Entries(Zxid(1, i), 1), nullptr);
+  }
+  Open();
+  EXPECT_EQ(store->LastZxid(), Zxid(1, 200));
 }
 
 // --- Snapshots ---
