@@ -160,14 +160,33 @@ TEST_F(ZkCliTest, SyncQuotasAndTheConfigurationAreThere) {
   EXPECT_SAYS(said[5], "count=10");
   EXPECT_SAYS(said[5], "bytes=100");
   EXPECT_SAYS(said[5], "Output stat for /q count=2,bytes=5");
-  // Sillok's node has no text: docs/compatibility-zookeeper.md.
-  if (zk::Ensemble::KindFromEnvironment() ==
-      zk::EnsembleSpec::Kind::kDebian) {
-    EXPECT_SAYS(said[7], "version=");
-    EXPECT_SAYS(said[7], "server.1=");
-  }
+  EXPECT_SAYS(said[7], ":participant");
+  EXPECT_SAYS(said[7], "\nversion=");
+  EXPECT_SAYS(said[8], "server.1=");
   EXPECT_SAYS(said[9], "[config, quota]");
   EXPECT_SAYS(said[10], "ZooKeeper CLI version: 3.8");
+}
+
+TEST_F(ZkCliTest, MembersAreAddedAndRemoved) {
+  const std::string line = "server.9=127.0.0.1:1:2:observer;127.0.0.1:3";
+  auto said = Run({"reconfig -add " + line, "addauth digest super:test",
+                   "reconfig -add nonsense", "reconfig -v ff -add " + line,
+                   "config", "reconfig -add " + line, "config",
+                   "stat /zookeeper/config", "reconfig -remove 9",
+                   "get /zookeeper/config", "reconfig -remove 1,2,3"});
+  EXPECT_SAYS(said[0], "nsufficient permission");
+  EXPECT_SAYS(said[2], "BadArguments");
+  EXPECT_SAYS(said[3], "BadVersion");
+  EXPECT_FALSE(Has(said[4], "server.9=")) << said[4];
+  EXPECT_SAYS(said[5], "Committed new configuration:");
+  EXPECT_SAYS(said[5], line + "\n");
+  EXPECT_SAYS(said[5], "\nversion=");
+  EXPECT_SAYS(said[6], line + "\n");
+  EXPECT_SAYS(said[7], "dataVersion = -1");
+  EXPECT_SAYS(said[8], "Committed new configuration:");
+  EXPECT_FALSE(Has(said[8], line)) << said[8];
+  EXPECT_FALSE(Has(said[9], line)) << said[9];
+  EXPECT_SAYS(said[10], "BadArguments");
 }
 
 TEST_F(ZkCliTest, ASessionGoesOnWhenTheLeaderDies) {

@@ -12,6 +12,9 @@
 
 namespace sillok::compat_test {
 
+// The super user's password is test.
+inline constexpr char kSuperDigest[] = "super:D/InIHSb7yEEbrWz8b9l71RjZJU=";
+
 class ZooKeeperClientTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -20,9 +23,14 @@ class ZooKeeperClientTest : public testing::Test {
     spec.directory = testing::TempDir() + "/ensemble";
     std::filesystem::remove_all(spec.directory);
     std::filesystem::create_directories(spec.directory);
-    spec.java_flags = {"-Dzookeeper.extendedTypesEnabled=true"};
+    const std::string super =
+        std::string("DigestAuthenticationProvider.superDigest=") + kSuperDigest;
+    spec.java_flags = {"-Dzookeeper.extendedTypesEnabled=true",
+                       "-Dzookeeper." + super};
+    spec.settings = {"reconfigEnabled=true"};
     if (spec.kind == zk::EnsembleSpec::Kind::kSillok) {
-      spec.settings = {"extendedTypesEnabled=true"};
+      spec.settings.push_back("extendedTypesEnabled=true");
+      spec.settings.push_back(super);
     }
     ensemble_ = std::make_unique<zk::Ensemble>(spec);
     ensemble_->WaitForLeader();
