@@ -179,6 +179,11 @@ absl::Status RocksStore::OpenLog(const std::optional<StoreState>& state,
     recovered_.fresh = true;
     return CreateLog(epochs.has_value());
   }
+  struct stat info{};
+  if (::stat(log_path_.c_str(), &info) != 0) {
+    return absl::DataLossError(log_path_ +
+                               ": no segment of the log is there");
+  }
   ASSIGN_OR_RETURN(std::unique_ptr<LogFolder> folder,
                    OpenLogFolder(log_path_));
   ASSIGN_OR_RETURN(log_, SegmentLog::Open(std::move(folder), LogOptions(),

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <unistd.h>
+#include <zstd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -14,6 +15,8 @@
 
 #include "base/status_macros.h"
 #include "coordinator/store/snapshot_stream.h"
+#include "coordinator/store/store_format.h"
+#include "coordinator/tree/row_format.h"
 #include "coordinator/tree/znode_tree.h"
 #include "fmt/core.h"
 
@@ -22,11 +25,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kMagic = "sillok coordinator snapshot, format 1\n";
+constexpr std::string_view kMagic = "sillok coordinator snapshot, format 2\n";
 // No writer makes larger ones: a chunk is about this or one row.
 constexpr uint32_t kMaxPieceBytes = 256u << 20;
 constexpr size_t kPieceBytes = 1u << 20;
 constexpr std::string_view kPrefix = "snapshot.";
+constexpr int kCompressionLevel = 3;
+// Written back so often that no large lump comes at the end.
+constexpr uint64_t kSyncBytes = 4u << 20;
 
 absl::Status Failed(const char* what, const std::string& path) {
   return absl::UnavailableError(
@@ -57,6 +63,28 @@ std::string LittleEndian(uint32_t value) {
   return bytes;
 }
 
+uint32_t FromLittleEndian(const char* bytes) {
+  uint32_t value = 0;
+  for (int i = 0; i < 4; ++i) {
+    value |= uint32_t{static_cast<unsigned char>(bytes[i])} << 8 * i;
+  }
+  return value;
+}
+
+// A length may be damage: memory is taken for what the file has.
+bool ReadExactly(std::istream& in, size_t size, std::string* out) {
+  out->clear();
+  while (out->size() < size) {
+    const size_t before = out->size();
+    const size_t step = std::min<size_t>(size - before, 4u << 20);
+    out->resize(before + step);
+    if (!in.read(out->data() + before, static_cast<std::streamsize>(step))) {
+      return false;
+    }
+  }
+  return true;
+}
+
 class Writer final : public SnapshotFileWriter {
  public:
   Writer(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
@@ -80,8 +108,25 @@ class Writer final : public SnapshotFileWriter {
   absl::Status Add(std::string_view piece) override {
     ASSIGN_OR_RETURN(auto rows, decoder_.Decode(piece));
     info_.rows += rows.size();
-    RETURN_IF_ERROR(Write(LittleEndian(static_cast<uint32_t>(piece.size()))));
-    return Write(piece);
+    packed_.resize(ZSTD_compressBound(piece.size()));
+    const size_t size = ZSTD_compress(packed_.data(), packed_.size(),
+                                      piece.data(), piece.size(),
+                                      kCompressionLevel);
+    if (ZSTD_isError(size)) {
+      return absl::InternalError(
+          fmt::format("cannot compress: {}", ZSTD_getErrorName(size)));
+    }
+    RETURN_IF_ERROR(Write(LittleEndian(static_cast<uint32_t>(size)) +
+                          LittleEndian(static_cast<uint32_t>(piece.size()))));
+    const auto packed = std::string_view(packed_).substr(0, size);
+    std::string checksum;
+    PutFixed64(Checksum64(0, packed), &checksum);
+    RETURN_IF_ERROR(Write(checksum));
+    RETURN_IF_ERROR(Write(packed));
+    if (info_.bytes - synced_ < kSyncBytes) return absl::OkStatus();
+    synced_ = info_.bytes;
+    return fdatasync(fd_) == 0 ? absl::OkStatus()
+                               : Failed("sync", Temporary());
   }
 
   absl::StatusOr<SnapshotFileInfo> Finish() override {
@@ -103,6 +148,8 @@ class Writer final : public SnapshotFileWriter {
   const int fd_;
   SnapshotDecoder decoder_;
   SnapshotFileInfo info_;
+  std::string packed_;
+  uint64_t synced_ = 0;
   bool finished_ = false;
 };
 
@@ -120,18 +167,33 @@ absl::StatusOr<SnapshotFileInfo> ForEachPiece(const std::string& path,
   SnapshotDecoder decoder;
   SnapshotFileInfo info;
   info.bytes = bytes.size();
+  std::string packed;
   while (true) {
-    unsigned char length[4];
-    in.read(reinterpret_cast<char*>(length), 4);
+    char head[16];
+    in.read(head, sizeof(head));
     if (in.gcount() == 0) break;
-    uint32_t size = 0;
-    for (int i = 0; i < 4; ++i) size |= uint32_t{length[i]} << 8 * i;
-    if (in.gcount() != 4 || size > kMaxPieceBytes) {
+    const uint32_t size = FromLittleEndian(head);
+    const uint32_t raw_size = FromLittleEndian(head + 4);
+    if (in.gcount() != sizeof(head) || size > ZSTD_compressBound(kMaxPieceBytes) ||
+        raw_size > kMaxPieceBytes) {
       return Damaged(path, fmt::format("bad length at byte {}", info.bytes));
     }
-    bytes.resize(size);
-    if (!in.read(bytes.data(), static_cast<std::streamsize>(size))) {
+    // Not the size that is claimed before that much is there.
+    if (!ReadExactly(in, size, &packed)) {
       return Damaged(path, fmt::format("cut off in the piece at byte {}",
+                                       info.bytes));
+    }
+    if (GetFixed64(head + 8) != Checksum64(0, packed) ||
+        ZSTD_getFrameContentSize(packed.data(), packed.size()) != raw_size) {
+      return Damaged(path, fmt::format("piece at byte {}: checksum does not "
+                                       "match",
+                                       info.bytes));
+    }
+    bytes.resize(raw_size);
+    if (ZSTD_decompress(bytes.data(), bytes.size(), packed.data(),
+                        packed.size()) != raw_size) {
+      return Damaged(path, fmt::format("piece at byte {}: cannot be "
+                                       "decompressed",
                                        info.bytes));
     }
     absl::StatusOr<std::vector<SnapshotDecoder::Row>> rows =
@@ -144,18 +206,23 @@ absl::StatusOr<SnapshotFileInfo> ForEachPiece(const std::string& path,
     }
     RETURN_IF_ERROR(piece(bytes));
     info.rows += rows->size();
-    info.bytes += 4 + size;
+    info.bytes += sizeof(head) + size;
   }
   if (!decoder.complete()) return Damaged(path, "the last pieces are missing");
   info.zxid = decoder.zxid();
   return info;
 }
 
+// What a member's directory may have that is to be restored.
+bool StaysThere(const fs::path& path) {
+  return path.filename() == "myid" || path.filename() == "snapshots";
+}
+
 absl::Status CheckEmpty(const std::string& directory) {
   std::error_code error;
   if (!fs::exists(directory, error)) return absl::OkStatus();
   for (const auto& found : fs::directory_iterator(directory, error)) {
-    if (found.path().filename() == "myid") continue;
+    if (StaysThere(found.path())) continue;
     return absl::FailedPreconditionError(fmt::format(
         "{} is not empty: {} is there; a restore needs a directory of its own",
         directory, found.path().filename().string()));
@@ -167,10 +234,10 @@ absl::Status CheckEmpty(const std::string& directory) {
   return absl::OkStatus();
 }
 
-void RemoveAllButMyid(const std::string& directory) {
+void RemoveWhatWasMade(const std::string& directory) {
   std::error_code error;
   for (const auto& found : fs::directory_iterator(directory, error)) {
-    if (found.path().filename() != "myid") fs::remove_all(found.path(), error);
+    if (!StaysThere(found.path())) fs::remove_all(found.path(), error);
   }
 }
 
@@ -193,6 +260,12 @@ absl::StatusOr<SnapshotFileInfo> Install(const std::string& path,
   // Its history ends in this epoch; the first leader chooses a later one.
   persist.hard_state = zab::HardState{info.zxid.epoch(), info.zxid.epoch()};
   store->Persist(std::move(persist), [](absl::Status) {});
+  // Its members are those of the ensemble it was taken from. What is made of it
+  // must not meet them, but begin with the members of its own files.
+  TreeRows no_ensemble;
+  no_ensemble.applied = info.zxid;
+  no_ensemble.rows.push_back({EnsembleKey(), std::nullopt});
+  store->Apply(std::move(no_ensemble));
   RETURN_IF_ERROR(store->Flush());
   // What a start would do: sums and counts of the whole image must be right.
   ZnodeTree tree;
@@ -232,41 +305,63 @@ absl::StatusOr<SnapshotFileInfo> RestoreSnapshotFile(
   RETURN_IF_ERROR(CheckSnapshotFile(path).status());
   RETURN_IF_ERROR(CheckEmpty(options.directory));
   absl::StatusOr<SnapshotFileInfo> info = Install(path, options);
-  if (!info.ok()) RemoveAllButMyid(options.directory);
+  if (!info.ok()) RemoveWhatWasMade(options.directory);
   return info;
+}
+
+std::vector<std::string> ListSnapshots(const std::string& folder) {
+  std::vector<std::string> paths;
+  std::error_code error;
+  for (const auto& found : fs::directory_iterator(folder, error)) {
+    const std::string name = found.path().filename().string();
+    if (name.size() == kPrefix.size() + 16 && name.rfind(kPrefix, 0) == 0) {
+      paths.push_back(found.path().string());
+    }
+  }
+  // The names sort as their zxids do.
+  std::sort(paths.rbegin(), paths.rend());
+  return paths;
 }
 
 absl::StatusOr<SnapshotFileInfo> SaveSnapshot(CoordinatorStore* store,
                                               const std::string& folder,
-                                              size_t keep) {
+                                              size_t keep,
+                                              const std::atomic<bool>* stop) {
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) {
     return absl::UnavailableError(
         fmt::format("cannot create {}: {}", folder, error.message()));
   }
+  // Of a process that was killed.
+  for (const auto& found : fs::directory_iterator(folder, error)) {
+    const std::string name = found.path().filename().string();
+    if (name.rfind(kPrefix, 0) == 0 && found.path().extension() == ".tmp") {
+      fs::remove(found.path(), error);
+    }
+  }
   ASSIGN_OR_RETURN(std::unique_ptr<SnapshotReader> reader,
                    store->OpenSnapshot(kPieceBytes));
   const std::string path = fmt::format("{}/{}{:016x}", folder, kPrefix,
                                        reader->zxid().value());
-  if (fs::exists(path, error)) return CheckSnapshotFile(path);
-  ASSIGN_OR_RETURN(std::unique_ptr<SnapshotFileWriter> writer,
-                   SnapshotFileWriter::Create(path));
-  while (true) {
-    ASSIGN_OR_RETURN(std::optional<std::string> piece, reader->Next());
-    if (!piece.has_value()) break;
-    RETURN_IF_ERROR(writer->Add(*piece));
-  }
-  ASSIGN_OR_RETURN(SnapshotFileInfo info, writer->Finish());
-  // The names sort as their zxids do.
-  std::vector<fs::path> kept;
-  for (const auto& found : fs::directory_iterator(folder, error)) {
-    const std::string name = found.path().filename().string();
-    if (name.size() == kPrefix.size() + 16 && name.rfind(kPrefix, 0) == 0) {
-      kept.push_back(found.path());
+  if (!fs::exists(path, error)) {
+    ASSIGN_OR_RETURN(std::unique_ptr<SnapshotFileWriter> writer,
+                     SnapshotFileWriter::Create(path));
+    while (true) {
+      if (stop != nullptr && *stop) return absl::CancelledError("stopping");
+      ASSIGN_OR_RETURN(std::optional<std::string> piece, reader->Next());
+      if (!piece.has_value()) break;
+      RETURN_IF_ERROR(writer->Add(*piece));
     }
+    RETURN_IF_ERROR(writer->Finish().status());
   }
-  std::sort(kept.rbegin(), kept.rend());
+  reader.reset();
+  const absl::StatusOr<SnapshotFileInfo> info = CheckSnapshotFile(path);
+  if (!info.ok()) {
+    fs::remove(path, error);
+    return info.status();
+  }
+  const std::vector<std::string> kept = ListSnapshots(folder);
   for (size_t i = std::max<size_t>(keep, 1); i < kept.size(); ++i) {
     fs::remove(kept[i], error);
   }

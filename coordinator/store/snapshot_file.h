@@ -2,16 +2,20 @@
 // a running member gives, checked by itself, and made into a member's data
 // directory again while no member runs.
 //
-// The file is "sillok coordinator snapshot, format 1\n", then each piece behind
-// its length (4 bytes, little-endian). The pieces check themselves, their order,
-// and that none is missing: docs/format/coordinator-store.md.
+// The file is "sillok coordinator snapshot, format 2\n", then each piece,
+// compressed by zstd, behind its length so and as it was (4 bytes each) and the
+// checksum of what is stored (8 bytes; little-endian all). The pieces check
+// themselves, their order, and that none is missing:
+// docs/format/coordinator-store.md.
 #ifndef SILLOK_COORDINATOR_STORE_SNAPSHOT_FILE_H_
 #define SILLOK_COORDINATOR_STORE_SNAPSHOT_FILE_H_
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -44,21 +48,29 @@ class SnapshotFileWriter {
 // Reads all of it. DATA_LOSS, with the place, when something is wrong.
 absl::StatusOr<SnapshotFileInfo> CheckSnapshotFile(const std::string& path);
 
-// Makes `options.directory`, which must be empty but for `myid` or not be there,
-// the data directory of a member that holds the snapshot and no log. The file is
+// Makes `options.directory`, which must be empty but for `myid` and `snapshots`
+// or not be there, the data directory of a member that holds the snapshot and no
+// log. The file is
 // checked before anything is made; after an error nothing is left behind.
 //
 // An ensemble is restored by doing this for every member with the same file: a
-// quorum of empty members would start without it.
+// quorum of empty members would start without it. Its members are those of the
+// configuration files again, whatever they were when the snapshot was taken: it may
+// be another ensemble.
 absl::StatusOr<SnapshotFileInfo> RestoreSnapshotFile(
     const std::string& path, const RocksStoreOptions& options);
 
 // Writes the store's present image to `folder`/snapshot.<zxid> (16 hexadecimal
-// digits), then removes all but the newest `keep` of such files. No effect if
-// that file is there already. One call at a time.
+// digits), reads it again, and only then removes all but the newest `keep` of
+// such files. Nothing is written if that file is there already. One call at a
+// time. CANCELLED, and nothing is left, once `*stop` is true; it may be null.
 absl::StatusOr<SnapshotFileInfo> SaveSnapshot(CoordinatorStore* store,
                                               const std::string& folder,
-                                              size_t keep);
+                                              size_t keep,
+                                              const std::atomic<bool>* stop);
+
+// The files of that kind in `folder`, the newest first.
+std::vector<std::string> ListSnapshots(const std::string& folder);
 
 }  // namespace sillok
 

@@ -55,6 +55,9 @@ class SnapshotWriter {
   // The last chunk was added: all rows are there and verified.
   virtual bool complete() const = 0;
   virtual Zxid zxid() const = 0;  // of the image; known after the first chunk
+  // The value of the image's row of the ensemble (tree/row_format.h), "" if it
+  // has none; known when complete().
+  virtual std::string_view ensemble_row() const = 0;
   // Only when complete(), once: makes the image the store's staged snapshot,
   // durable, for a Persist to install.
   virtual absl::Status Stage() = 0;

@@ -42,7 +42,7 @@ class SnapshotFileTest : public testing::Test {
     EXPECT_TRUE(store->Flush().ok());
   }
   std::string Save(size_t keep = 3) {
-    auto info = SaveSnapshot(store.get(), folder + "/snapshots", keep);
+    auto info = SaveSnapshot(store.get(), folder + "/snapshots", keep, nullptr);
     EXPECT_TRUE(info.ok()) << info.status();
     for (const std::string& file : Snapshots()) {
       auto checked = CheckSnapshotFile(file);
@@ -102,7 +102,10 @@ TEST_F(SnapshotFileTest, TheFileThatNamesTheMemberMayBeThere) {
   const std::string file = Save();
   fs::create_directories(folder + "/restored");
   WriteFile(folder + "/restored/myid", "1\n");
+  fs::copy(folder + "/snapshots", folder + "/restored/snapshots");
   EXPECT_TRUE(RestoreSnapshotFile(file, Restored()).ok());
+  EXPECT_TRUE(fs::exists(folder + "/restored/snapshots/" +
+                         fs::path(file).filename().string()));
   EXPECT_EQ(ReadFile(folder + "/restored/myid"), "1\n");
 }
 
@@ -145,6 +148,31 @@ TEST_F(SnapshotFileTest, TheNewestAreKept) {
   std::string third = Save(2);
   EXPECT_EQ(Snapshots(), (std::vector<std::string>{second, third}));
   EXPECT_EQ(Save(2), third);  // nothing new: nothing is written
+}
+
+TEST_F(SnapshotFileTest, WhatAKilledProcessHasLeftIsRemoved) {
+  const std::string first = Save();
+  WriteFile(folder + "/snapshots/snapshot.0000000000000007.tmp", "half");
+  WriteFile(folder + "/snapshots/mine", "not ours");
+  AddNodes(1);
+  const std::string second = Save();
+  EXPECT_EQ(Snapshots(),
+            (std::vector<std::string>{folder + "/snapshots/mine", first,
+                                      second}));
+}
+
+TEST_F(SnapshotFileTest, OneThatIsStoppedLeavesNothing) {
+  const std::atomic<bool> stop = true;
+  EXPECT_TRUE(absl::IsCancelled(
+      SaveSnapshot(store.get(), folder + "/snapshots", 3, &stop).status()));
+  EXPECT_TRUE(Snapshots().empty());
+}
+
+TEST_F(SnapshotFileTest, ItIsSmallerThanWhatIsInIt) {
+  AddNodes(2000);
+  auto info = CheckSnapshotFile(Save());
+  ASSERT_TRUE(info.ok());
+  EXPECT_LT(info->bytes / info->rows, 80u);
 }
 
 TEST_F(SnapshotFileTest, AnUnfinishedFileIsNoFile) {
