@@ -175,8 +175,8 @@ TEST_F(ZkCliTest, MembersAreAddedAndRemoved) {
                    "stat /zookeeper/config", "reconfig -remove 9",
                    "get /zookeeper/config", "reconfig -remove 1,2,3"});
   EXPECT_SAYS(said[0], "nsufficient permission");
-  EXPECT_SAYS(said[2], "BadArguments");
-  EXPECT_SAYS(said[3], "BadVersion");
+  EXPECT_SAYS(said[2], "Arguments are not valid");
+  EXPECT_SAYS(said[3], "version No is not valid");
   EXPECT_FALSE(Has(said[4], "server.9=")) << said[4];
   EXPECT_SAYS(said[5], "Committed new configuration:");
   EXPECT_SAYS(said[5], line + "\n");
@@ -186,7 +186,7 @@ TEST_F(ZkCliTest, MembersAreAddedAndRemoved) {
   EXPECT_SAYS(said[8], "Committed new configuration:");
   EXPECT_FALSE(Has(said[8], line)) << said[8];
   EXPECT_FALSE(Has(said[9], line)) << said[9];
-  EXPECT_SAYS(said[10], "BadArguments");
+  EXPECT_SAYS(said[10], "Arguments are not valid");
 }
 
 TEST_F(ZkCliTest, ASessionGoesOnWhenTheLeaderDies) {
