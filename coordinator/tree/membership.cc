@@ -61,6 +61,13 @@ bool HasReconfig(std::string_view txn) {
   return false;
 }
 
+bool Observes(MemberId id, const std::vector<v1::EnsembleMember>& members) {
+  return std::any_of(members.begin(), members.end(),
+                     [&](const v1::EnsembleMember& member) {
+                       return member.id() == id.value() && member.observer();
+                     });
+}
+
 std::string Describe(const std::vector<v1::EnsembleMember>& members) {
   std::string text;
   for (const v1::EnsembleMember& member : members) {
@@ -120,7 +127,14 @@ absl::StatusOr<std::string> CheckMember(
     MemberId self, const std::vector<v1::EnsembleMember>& file,
     const Ensemble& stored) {
   if (stored.version == Zxid()) return "";
-  if (stored.Find(self) == nullptr) {
+  const bool stays = stored.Find(self) != nullptr;
+  if (!stays && Observes(self, file)) {
+    return fmt::format(
+        "member {} is on its way into the ensemble: its state is as of the "
+        "change of members {:#x}, before it was added",
+        self.value(), stored.version.value());
+  }
+  if (!stays) {
     return absl::FailedPreconditionError(fmt::format(
         "member {} was removed from the ensemble by the change of members "
         "{:#x}; the members were then {}. To have it join again, empty its data "

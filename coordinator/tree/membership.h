@@ -32,8 +32,9 @@ absl::StatusOr<Ensemble> ReadEnsembleRow(std::string_view value);
 
 // May the member go on with what it has on disk? `file` are the members of its
 // configuration file, `stored` those of its tree. FAILED_PRECONDITION says why
-// it may not: it was removed. Else a line for the log, if the file is out of date
-// (which does no harm), or "".
+// it may not: it was removed. (One that the file calls an observer may have a
+// state from before it was added, and is let in.) Else a line for the log, if the
+// file is out of date (which does no harm), or "".
 absl::StatusOr<std::string> CheckMember(
     MemberId self, const std::vector<v1::EnsembleMember>& file,
     const Ensemble& stored);

@@ -145,6 +145,15 @@ TEST(MembershipTest, AMemberThatWasRemovedIsTurnedAwayWithTheReason) {
   EXPECT_THAT(*taken, HasSubstr("not 1=a:1, 2=b:1, 3=c:1 as in the"));
 }
 
+// It filled up with a state from before it was added, and was killed.
+TEST(MembershipTest, OneThatIsOnItsWayInMayGoOn) {
+  const auto file = Members({"1=a:1", "2=b:1:observer"});
+  const auto taken = CheckMember(MemberId(2), file,
+                                 {Zxid(2, 7), Members({"1=a:1", "3=c:1"})});
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  EXPECT_THAT(*taken, HasSubstr("on its way into the ensemble"));
+}
+
 TEST(MembershipTest, NothingIsSaidOfAFileThatIsUpToDateOrCounts) {
   const auto file = Members({"1=a:1", "2=b:1"});
   EXPECT_EQ(*CheckMember(MemberId(1), file, {Zxid(2, 7), file}), "");
