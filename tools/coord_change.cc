@@ -134,9 +134,6 @@ class Changer {
     }
   }
 
-  // Behind it the change holds for those who have left, too.
-  void Settle() { coordinators_->Sync(); }
-
   void SetFromVersion(int64_t version) { from_version_ = version; }
   // Who has applied this is in step.
   uint64_t changed_at() const { return changed_at_; }
@@ -339,7 +336,6 @@ absl::Status Add(CoordSession& session, const Change& change) {
        !changer.Ask(second, {}, waiting))) {
     return absl::OkStatus();
   }
-  changer.Settle();
   changer.Print();
   return absl::OkStatus();
 }
@@ -384,7 +380,6 @@ absl::Status Remove(CoordSession& session, const Change& change) {
     }
     UntilInterrupted waiting;
     if (!changer.Ask({}, change.leaving, waiting)) return absl::OkStatus();
-    changer.Settle();
     std::fprintf(stderr,
                  "member %s ends by itself; do not start it again with its old "
                  "data or configuration\n",

@@ -1,4 +1,5 @@
-// sillok coord status | members | sessions | transfer: the members themselves.
+// sillok coord status | members | sessions | kill-session | transfer: the members
+// themselves.
 #include <algorithm>
 #include <chrono>
 #include <map>
@@ -15,6 +16,7 @@
 #include "grpcpp/client_context.h"
 #include "proto/coordinator.grpc.pb.h"
 #include "proto/coordinator_admin.grpc.pb.h"
+#include "proto/coordinator_sessions.grpc.pb.h"
 #include "tools/coord_members.h"
 #include "tools/coord_session.h"
 #include "tools/coord_text.h"
@@ -158,20 +160,58 @@ absl::Status Sessions(CoordSession& session) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<const SeenMember*> FindLeader(
+    const std::map<int, SeenMember>& members) {
+  for (const auto& [id, seen] : members) {
+    if (!seen.reached_at.empty() && seen.status.role() == "leading") {
+      return &seen;
+    }
+  }
+  return ErrorStatus(ErrorCode::NETWORK_EXCEPTION,
+                     "no leader: none of the members that answer leads");
+}
+
+// `id`: as `sessions` shows it, with or without 0x.
+absl::Status KillSession(CoordSession& session, const std::string& id) {
+  Context& context = session.context();
+  v1::KillSessionRequest request;
+  size_t used = 0;
+  try {
+    request.set_session_id(std::stoull(id, &used, 16));
+  } catch (const std::exception&) {
+    used = 0;
+  }
+  if (used != id.size()) {
+    context.UsageError("'" + id + "' is not the hexadecimal id of a session "
+                                  "(see `sessions`)");
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(auto members, FindMembers(session));
+  ASSIGN_OR_RETURN(const SeenMember* leader, FindLeader(members));
+  auto stub =
+      v1::CoordinatorSessions::NewStub(rpc::NewChannel(leader->reached_at));
+  grpc::ClientContext call;
+  SetDeadline(context, INT64_MAX, &call);
+  v1::KillSessionResponse response;
+  grpc::Status answer = stub->KillSession(&call, request, &response);
+  if (answer.error_code() == grpc::StatusCode::UNAVAILABLE ||
+      answer.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
+    return ErrorStatus(ErrorCode::NETWORK_EXCEPTION,
+                       fmt::format("the leader at {}: {}", leader->reached_at,
+                                   answer.error_message()));
+  }
+  if (!answer.ok()) {
+    std::fprintf(stderr, "sillok: %s\n", answer.error_message().c_str());
+    context.exit_code = kExitRefused;
+  }
+  return absl::OkStatus();
+}
+
 // --- transfer ---
 
 absl::Status Transfer(CoordSession& session, int to) {
   ASSIGN_OR_RETURN(auto members, FindMembers(session));
-  const SeenMember* leader = nullptr;
-  for (const auto& [id, seen] : members) {
-    if (!seen.reached_at.empty() && seen.status.role() == "leading") {
-      leader = &seen;
-    }
-  }
-  if (leader == nullptr) {
-    return ErrorStatus(ErrorCode::NETWORK_EXCEPTION,
-                       "no leader: none of the members that answer leads");
-  }
+  ASSIGN_OR_RETURN(const SeenMember* leader, FindLeader(members));
   Context& context = session.context();
   if (to >= 0 && members.count(to) == 0) {
     context.UsageError(fmt::format("there is no member {}; they are {}", to,
@@ -226,6 +266,12 @@ void AddEnsembleCommands(CLI::App* coord, CoordSession* session) {
         [session] { return Members(*session); });
   OnRun(add("sessions", "who is connected"), context,
         [session] { return Sessions(*session); });
+  auto victim = std::make_shared<std::string>();
+  CLI::App* kill = add("kill-session", "a session ends as if it had expired");
+  kill->add_option("SESSION", *victim, "its id, as `sessions` shows it")
+      ->required();
+  OnRun(kill, context,
+        [session, victim] { return KillSession(*session, *victim); });
   auto to = std::make_shared<int>(-1);
   CLI::App* transfer = add("transfer", "another member leads");
   transfer->add_option("MEMBER", *to, "who; none: the most up-to-date one")

@@ -382,6 +382,23 @@ TEST_F(CoordCliTest, AQuotaIsSetShownAndTakenAway) {
   EXPECT_EQ(Json("quota " + root_ + " --count 9")["count"], 3);
 }
 
+TEST_F(CoordCliTest, ASessionIsKilledWithItsEphemerals) {
+  auto victim = *BlockingSession::Connect(
+      *coord::ParseConnectString(ensemble_->servers()), 30'000);
+  ASSERT_EQ(victim->Create(root_ + "/e", "", v1::EPHEMERAL).code, v1::OK);
+  const std::string id = Hex(victim->session().session_id());
+  CommandOutcome killed = Coord("kill-session " + id);
+  EXPECT_EQ(killed.code, 0) << killed.err;
+  EXPECT_TRUE(ProcessEnsemble::Eventually(
+      [&] { return victim->state() == coord::SessionState::kExpired; }));
+  session_->Sync();
+  EXPECT_EQ(session_->Exists(root_ + "/e").code, v1::NO_NODE);
+  CommandOutcome gone = Coord("kill-session " + id);
+  EXPECT_EQ(gone.code, 1);
+  EXPECT_THAT(gone.err, HasSubstr("there is no session " + id));
+  EXPECT_EQ(Coord("kill-session nonsense").code, 2);
+}
+
 TEST(CoordMembersCliTest, MembersAreAddedInTwoStepsAndRemoved) {
   std::string directory = testing::TempDir() + "/coord-members";
   std::filesystem::remove_all(directory);
