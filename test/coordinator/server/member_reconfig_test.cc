@@ -183,6 +183,9 @@ TEST_F(MemberReconfigTest, WhatWouldStandStillIsRefused) {
   client_ = ensemble_.Connect(ensemble_.leader());
   EXPECT_EQ(Ask({FakeEnsemble::Line(4), FakeEnsemble::Line(5)}, {}),
             v1::NEW_CONFIG_NO_QUORUM);
+  EXPECT_EQ(Ask({FakeEnsemble::Line(4), FakeEnsemble::Line(5)}, {other_}),
+            v1::NEW_CONFIG_NO_QUORUM);
+  EXPECT_EQ(Ask({}, {follower_}), v1::NEW_CONFIG_NO_QUORUM);
   EXPECT_EQ(Ask({}, {1, 2, 3}), v1::BAD_ARGUMENTS);
   EXPECT_EQ(Ask({}, {other_}), v1::OK);
 }

@@ -87,7 +87,8 @@ class ReconfigProcessTest : public testing::Test {
       return code.has_value();
     })) << ensemble_->Log(id);
     EXPECT_EQ(*code, 0);
-    EXPECT_THAT(ensemble_->Log(id), HasSubstr("goes on without this member"));
+    EXPECT_THAT(ensemble_->Log(id),
+                HasSubstr("is no member of the ensemble any more"));
   }
 
   // Of the members that `id` knows.
@@ -195,6 +196,21 @@ TEST_F(ReconfigProcessTest, ARemovedMemberDoesNotStartAgain) {
   ensemble_->WaitForLeader();
 }
 
+// Its file calls it an observer on its way in.
+TEST_F(ReconfigProcessTest, OneThatHasJoinedAndIsRemovedDoesNotStartAgainEither) {
+  Start(1, 1);
+  ASSERT_NO_FATAL_FAILURE(Add(2));
+  ASSERT_NO_FATAL_FAILURE(Remove(2));
+  ensemble_->Start(2);
+  std::optional<int> code;
+  ASSERT_TRUE(ProcessEnsemble::Eventually([&] {
+    code = ensemble_->Exited(2);
+    return code.has_value();
+  }));
+  EXPECT_EQ(*code, 1);
+  EXPECT_THAT(ensemble_->Log(2), HasSubstr("was removed from the ensemble"));
+}
+
 TEST_F(ReconfigProcessTest, AMemberThatSleptThroughItsRemovalEnds) {
   Start(3, 0);
   const int leader = ensemble_->WaitForLeader();
@@ -214,7 +230,10 @@ TEST_F(ReconfigProcessTest, AMemberThatSleptThroughItsRemovalEnds) {
 TEST_F(ReconfigProcessTest, WithoutAMajorityInSyncNothingIsChanged) {
   Start(3, 2);
   ensemble_->Kill(1);
-  ensemble_->WaitForLeader();
+  const int leader = ensemble_->WaitForLeader();
+  ASSERT_TRUE(ProcessEnsemble::Eventually([&] {
+    return ensemble_->Log(leader).find("lost peer 1") != std::string::npos;
+  }));
   // Of 2, 3, 4 and 5 only two are there.
   EXPECT_EQ(Ask({ensemble_->Line(4), ensemble_->Line(5)}, {1}),
             v1::NEW_CONFIG_NO_QUORUM);
