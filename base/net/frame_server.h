@@ -76,7 +76,8 @@ struct FrameServerOptions {
   // After the peer has ended its side, for the replies still to come.
   int64_t peer_closed_grace_ms = 1'000;
 
-  // Threads that read what is not in the page cache.
+  // Threads that read what is not in the page cache. 0, for a protocol without
+  // file pieces: should there be one, the loop reads it.
   int cold_read_threads = 2;
 
   // Gets the sillok_net_* metrics, labelled with `name`; outlives the server. May

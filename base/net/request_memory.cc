@@ -64,10 +64,10 @@ void RequestMemory::GrantInLine() {
 }
 
 std::shared_ptr<char> RequestMemory::MakeBuffer(int64_t bytes) {
-  auto* data = static_cast<char*>(::operator new(static_cast<size_t>(bytes)));
+  char* data = buffers_.Allocate(static_cast<size_t>(bytes));
   return std::shared_ptr<char>(data, [owner = shared_from_this(),
                                       bytes](char* memory) {
-    ::operator delete(memory);
+    owner->buffers_.Free(memory, static_cast<size_t>(bytes));
     owner->Release(bytes);
   });
 }

@@ -10,6 +10,8 @@
 #include <mutex>
 #include <vector>
 
+#include "base/net/buffer_cache.h"
+
 namespace sillok::net {
 
 // Thread-safe; two atomic additions per request while there is enough. Who does
@@ -55,6 +57,7 @@ class RequestMemory : public std::enable_shared_from_this<RequestMemory> {
   void GrantInLine();
 
   const int64_t limit_;
+  BufferCache buffers_;
   std::atomic<int64_t> used_{0};
   std::atomic<int64_t> waiting_{0};  // size of line_
   std::atomic<int64_t> waits_{0};

@@ -108,8 +108,11 @@ ServerState::ServerState(FrameServerOptions given,
       metrics(options),
       memory(std::make_shared<RequestMemory>(options.max_request_memory_bytes)),
       admission(options, &metrics),
-      cold_readers(std::make_unique<Executor>(
-          options.name + "-cold", std::max(1, options.cold_read_threads))) {}
+      cold_readers(options.cold_read_threads <= 0
+                       ? nullptr
+                       : std::make_unique<Executor>(
+                             options.name + "-cold",
+                             options.cold_read_threads)) {}
 
 void ServerState::CountClosed(CloseReason reason, const ConnectionInfo& info,
                               const std::string& detail, int64_t now_ms) {

@@ -84,7 +84,8 @@ struct ServerState {
   const std::shared_ptr<RequestMemory> memory;
   Admission admission;
   LogLimiter log_limiter;
-  std::unique_ptr<Executor> cold_readers;  // lives until the loops have ended
+  // May be null; lives until the loops have ended.
+  std::unique_ptr<Executor> cold_readers;
 
   // Counts the end of a connection and writes its line.
   void CountClosed(CloseReason reason, const ConnectionInfo& info,

@@ -583,8 +583,14 @@ void Session::AwaitWritable() {
 }
 
 void Session::ReadCold() {
-  reads_cold_ = true;
   server_->metrics.cold_reads->Add();
+  if (server_->cold_readers == nullptr) {
+    ReadThrough(unsent_.cold());
+    unsent_.SetWarm();
+    TouchThis();
+    return;
+  }
+  reads_cold_ = true;
   server_->cold_readers->Post(
       [self = shared_from_this(), piece = unsent_.cold()] {
         ReadThrough(piece);

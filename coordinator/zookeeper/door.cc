@@ -169,7 +169,7 @@ absl::StatusOr<std::unique_ptr<ZookeeperDoor>> ZookeeperDoor::Start(
   server.idle_timeout_ms = options.idle_timeout_ms;
   // A client that takes nothing does not ping either: its session is dead.
   server.write_stall_timeout_ms = options.idle_timeout_ms;
-  server.cold_read_threads = 1;
+  server.cold_read_threads = 0;
   server.metrics = options.metrics;
   absl::StatusOr<std::unique_ptr<net::FrameServer>> started =
       net::FrameServer::Start(
