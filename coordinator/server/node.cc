@@ -18,6 +18,7 @@
 #include "coordinator/server/client_service.h"
 #include "coordinator/server/event_loop.h"
 #include "coordinator/server/peer_door.h"
+#include "coordinator/server/session_service.h"
 #include "coordinator/server/snapshot_transfer.h"
 #include "coordinator/tree/membership.h"
 #include "coordinator/zab/peer_codec.h"
@@ -108,6 +109,8 @@ class Node::Impl {
   void MakeMember(std::unique_ptr<ZnodeTree> tree);
   ClientHandler MakeClientHandler();
   AdminService::Handler MakeAdminHandler();
+  void KillSession(SessionId session, SessionService::Done done);
+  void CheckKills();
   absl::Status Listen();
   absl::Status OpenPeerDoor();
   absl::Status OpenDoor();
@@ -138,17 +141,26 @@ class Node::Impl {
 
   ClientService client_service_;
   std::unique_ptr<AdminService> admin_service_;
+  std::unique_ptr<SessionService> session_service_;
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<Executor> disk_;  // takes snapshots in, loads and gives them
   std::unique_ptr<PeerTransport> transport_;
   std::unique_ptr<PeerDoor> peer_door_;
   std::unique_ptr<rpc::RpcServer> client_server_;
+  std::unique_ptr<SnapshotKeeper> snapshot_keeper_;
   std::unique_ptr<SnapshotSender> snapshot_sender_;
   std::unique_ptr<ClientDoor> door_;  // may be null
 
   uint64_t requests_ = 0;
   Zxid trimmed_at_;
   TransferDone transfer_done_;  // of the hand-over under way
+  // Sessions whose end is proposed, and who waits for it.
+  struct Kill {
+    SessionId session;
+    uint32_t epoch = 0;
+    SessionService::Done done;
+  };
+  std::vector<Kill> kills_;
   bool failed_ = false;
   bool closed_ = false;   // the loop only drains: the store may be gone
   bool stopped_ = false;  // of the thread that calls Stop
@@ -179,6 +191,8 @@ absl::Status Node::Impl::Start() {
   MakeMember(std::move(tree));
   RETURN_IF_ERROR(Listen());
   StartLoop();
+  snapshot_keeper_ =
+      std::make_unique<SnapshotKeeper>(store_.get(), options_.snapshots);
   return absl::OkStatus();
 }
 
@@ -202,12 +216,19 @@ absl::Status Node::Impl::Listen() {
   disk_ = std::make_unique<Executor>("coord-disk", 1);
   admin_service_ = std::make_unique<AdminService>(disk_.get(), store_.get(),
                                                   MakeAdminHandler());
+  session_service_ = std::make_unique<SessionService>(
+      [this](SessionId session, SessionService::Done done) {
+        loop_->Post([this, session, done = std::move(done)] {
+          KillSession(session, done);
+        });
+      });
   loop_ = std::make_unique<EventLoop>();
   std::unique_ptr<grpc::ServerCompletionQueue> queue;
   ASSIGN_OR_RETURN(
       client_server_,
       rpc::RpcServer::Start({options_.client_listen},
-                            {client_service_.service(), admin_service_.get()},
+                            {client_service_.service(), admin_service_.get(),
+                             session_service_.get()},
                             &queue));
   loop_->Take(std::move(queue));
   options_.peers.tcp_congestion = rpc::TcpCongestion();
@@ -256,8 +277,9 @@ absl::Status Node::Impl::OpenPeerDoor() {
   handler.on_closed = [this](MemberId from, uint64_t stream) {
     transport_->OnInboundClosed(from, stream);
   };
-  handler.on_snapshot = [this](MemberId from, uint32_t epoch, Zxid zxid) {
-    member_->OnSnapshotReceived(from, epoch, zxid);
+  handler.on_snapshot = [this](MemberId from, uint32_t epoch, Zxid zxid,
+                               const std::string& ensemble_row) {
+    member_->OnSnapshotReceived(from, epoch, zxid, ensemble_row);
   };
   ASSIGN_OR_RETURN(
       peer_door_,
@@ -359,6 +381,7 @@ void Node::Impl::OnTick() {
   transport_->OnTick(now.monotonic_ms);
   if (closed_) return;
   if (!failed_) member_->Tick(now);
+  CheckKills();
   MaybeTrim();
   UpdateFacts();
 }
@@ -455,23 +478,17 @@ void Node::Impl::SendToPeers(MemberOutput& output) {
   for (const zab::Message& message : output.zab_messages) {
     transport_->Send(message.to, zab::ToProto(message));
   }
-  auto send = [&](MemberId to, auto set) {
-    v1::PeerMessage message;
-    message.set_from(options_.peers.self.value());
-    message.set_to(to.value());
-    message.set_epoch(output.epoch);
-    set(&message);
-    transport_->Send(to, message);
-  };
+  v1::PeerMessage head;
+  head.set_from(options_.peers.self.value());
+  head.set_epoch(output.epoch);
   for (const auto& [to, batch] : output.forwards) {
-    send(to, [&batch = batch](v1::PeerMessage* message) {
-      batch.SerializeToString(message->mutable_forward());
-    });
+    head.set_to(to.value());
+    transport_->Send(to, head, v1::PeerMessage::kForwardFieldNumber, batch);
   }
   for (const auto& [to, batch] : output.forward_replies) {
-    send(to, [&batch = batch](v1::PeerMessage* message) {
-      batch.SerializeToString(message->mutable_forward_reply());
-    });
+    head.set_to(to.value());
+    transport_->Send(to, head, v1::PeerMessage::kForwardReplyFieldNumber,
+                     batch);
   }
 }
 
@@ -537,6 +554,48 @@ void Node::Impl::EndTransfer(const TransferEnd& end) {
   now.epoch = end.epoch;
   now.serving = true;
   done(now);
+}
+
+void Node::Impl::KillSession(SessionId session, SessionService::Done done) {
+  if (failed_ || closed_) {
+    return done(absl::UnavailableError("this member stops"));
+  }
+  const zab::RoleState role = member_->zab().role();
+  switch (member_->KillSession(session, CurrentTime())) {
+    case KillStart::kStarted:
+      LOG(INFO) << "closing session " << Hex(session.value())
+                << ", as an operator asks";
+      kills_.push_back({session, role.epoch, std::move(done)});
+      return;
+    case KillStart::kNotLeading:
+      return done(absl::FailedPreconditionError(
+          role.leader.value() < 0
+              ? "no member leads"
+              : "member " + std::to_string(role.leader.value()) +
+                    " leads, not this one"));
+    case KillStart::kNoSession:
+      return done(absl::NotFoundError("there is no session " +
+                                      Hex(session.value())));
+    case KillStart::kBusy:
+      return done(absl::UnavailableError("too much is in flight"));
+  }
+}
+
+// Those whose close is applied, or whose fate the next leader has.
+void Node::Impl::CheckKills() {
+  const zab::RoleState role = member_->zab().role();
+  std::vector<Kill> waiting;
+  for (Kill& kill : std::exchange(kills_, {})) {
+    if (!member_->tree().sessions().Contains(kill.session)) {
+      kill.done(absl::OkStatus());
+    } else if (closed_ || failed_ || role.role != zab::Role::kLeading ||
+               role.epoch != kill.epoch) {
+      kill.done(absl::AbortedError("the lead changed hands meanwhile"));
+    } else {
+      waiting.push_back(std::move(kill));
+    }
+  }
+  for (Kill& kill : waiting) kills_.push_back(std::move(kill));
 }
 
 void Node::Impl::Fatal(absl::Status status) {
@@ -639,12 +698,14 @@ void Node::Impl::Stop() {
   peer_door_->Stop();
   RunOnLoop([&] {
     closed_ = true;
+    CheckKills();
     if (transfer_done_ != nullptr) {
       std::exchange(transfer_done_,
                     nullptr)(absl::UnavailableError("this member stops"));
     }
   });
   snapshot_sender_.reset();
+  snapshot_keeper_.reset();
   absl::Status flushed = store_->Flush();
   if (!flushed.ok()) LOG(ERROR) << "last write failed: " << flushed;
   disk_.reset();

@@ -23,6 +23,7 @@
 #include "coordinator/server/client_door.h"
 #include "coordinator/server/member.h"
 #include "coordinator/server/peer_transport.h"
+#include "coordinator/store/snapshot_keeper.h"
 #include "coordinator/store/store.h"
 
 namespace sillok::coord {
@@ -67,6 +68,7 @@ struct NodeOptions {
   // Log entries kept behind what is applied, so that a member that was away
   // gets the difference and not a snapshot.
   size_t keep_log_entries = 100'000;  // snapCount
+  SnapshotKeeperOptions snapshots;
   std::string version = "dev";
   // Called once, on any thread, when this member must not go on: the disk
   // failed, or its state differs from the ensemble's. The process should exit.

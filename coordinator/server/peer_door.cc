@@ -116,8 +116,9 @@ class PeerDoor::Inbound final : public net::FrameHandler {
         LOG(INFO) << "snapshot from peer " << from << " staged, zxid="
                   << sink->zxid();
         owner->loop_->Post(
-            [owner, from, epoch = sink->epoch(), zxid = sink->zxid()] {
-              owner->handler_.on_snapshot(from, epoch, zxid);
+            [owner, from, epoch = sink->epoch(), zxid = sink->zxid(),
+             ensemble_row = sink->ensemble_row()] {
+              owner->handler_.on_snapshot(from, epoch, zxid, ensemble_row);
             });
       }
       // Does not run when the connection, and so this object, has ended.
@@ -162,6 +163,7 @@ absl::StatusOr<std::unique_ptr<PeerDoor>> PeerDoor::Start(
   server.tcp_congestion = options.tcp_congestion;
   server.max_frame_bytes = kMaxPeerFrameBytes;
   server.idle_timeout_ms = 0;
+  server.cold_read_threads = 0;
   std::unique_ptr<PeerDoor> door(
       new PeerDoor(std::move(loop), disk, store, std::move(handler)));
   ASSIGN_OR_RETURN(

@@ -35,7 +35,10 @@ class PeerDoor {
     std::function<void(MemberId from, uint64_t stream)> on_closed;
     // A whole snapshot is staged in the store. No other is taken in until
     // SnapshotConsumed.
-    std::function<void(MemberId from, uint32_t epoch, Zxid zxid)> on_snapshot;
+    // `ensemble_row`: see SnapshotWriter.
+    std::function<void(MemberId from, uint32_t epoch, Zxid zxid,
+                       const std::string& ensemble_row)>
+        on_snapshot;
   };
   struct Options {
     std::string listen;  // host:port, port 0 = any

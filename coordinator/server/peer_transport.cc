@@ -7,6 +7,8 @@
 
 #include "base/clock.h"
 #include "base/net/frame_link.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/wire_format_lite.h"
 #include "glog/logging.h"
 
 namespace sillok::coord {
@@ -17,9 +19,20 @@ constexpr uint32_t kProtocolVersion = 2;
 // A refusal that stays the same is said again after this.
 constexpr int64_t kRepeatRefusalMs = 60'000;
 
-net::OutFrame Encode(const v1::PeerMessage& message) {
-  return net::OutFrame::FromString(message.SerializeAsString());
-}
+// Memory for a message of `size` bytes, and the frame that it becomes.
+struct Draft {
+  Draft(const std::shared_ptr<net::BufferCache>& cache, size_t size)
+      : size(size), memory(net::TakeBuffer(cache, size)) {}
+  uint8_t* begin() { return reinterpret_cast<uint8_t*>(memory.get()); }
+  Bytes Finish() && {
+    Bytes bytes;
+    const char* data = memory.get();
+    bytes.Append({data, size, std::move(memory)});
+    return bytes;
+  }
+  const size_t size;
+  std::shared_ptr<char> memory;
+};
 
 }  // namespace
 
@@ -55,16 +68,16 @@ class PeerTransport::Link {
         owner_->loop_, std::move(options),
         {[this](Bytes frame) { OnAnswer(frame); },
          [this](const std::string& why) { OnEnded(why); }});
-    link_->Send(Encode(MakeHello(owner_->options_, peer_, false)));
-    for (net::OutFrame& frame : waiting_) link_->Send(std::move(frame));
+    link_->Send(net::OutFrame::FromString(
+        MakeHello(owner_->options_, peer_, false).SerializeAsString()));
+    for (const Bytes& frame : waiting_) link_->Send(net::OutFrame(frame));
     ForgetWaiting();
   }
-  void Send(const v1::PeerMessage& message) {
-    net::OutFrame frame = Encode(message);
+  void Send(Bytes frame) {
     if (link_ != nullptr) {
-      link_->Send(std::move(frame));
+      link_->Send(net::OutFrame(frame));
     } else {
-      waiting_bytes_ += frame.size();
+      waiting_bytes_ += static_cast<int64_t>(frame.size());
       waiting_.push_back(std::move(frame));
     }
     const int64_t queued =
@@ -153,7 +166,7 @@ class PeerTransport::Link {
   const MemberId peer_;
   const std::string address_;
   std::shared_ptr<net::FrameLink> link_;  // null: there is a pause
-  std::vector<net::OutFrame> waiting_;    // for the next one
+  std::vector<Bytes> waiting_;            // for the next one
   int64_t waiting_bytes_ = 0;
   bool connected_ = false;
   size_t failures_ = 0;
@@ -204,8 +217,31 @@ void PeerTransport::SetPeers(std::map<MemberId, std::string> addresses) {
 }
 
 void PeerTransport::Send(MemberId to, const v1::PeerMessage& message) {
+  Draft draft(buffers_, message.ByteSizeLong());
+  message.SerializeWithCachedSizesToArray(draft.begin());
+  SendFrame(to, std::move(draft).Finish());
+}
+
+void PeerTransport::Send(MemberId to, const v1::PeerMessage& head, int field,
+                         const google::protobuf::MessageLite& body) {
+  using Wire = google::protobuf::internal::WireFormatLite;
+  using Out = google::protobuf::io::CodedOutputStream;
+  const uint32_t tag =
+      Wire::MakeTag(field, Wire::WIRETYPE_LENGTH_DELIMITED);
+  const auto body_size = static_cast<uint32_t>(body.ByteSizeLong());
+  const size_t head_size = head.ByteSizeLong();
+  Draft draft(buffers_, head_size + Out::VarintSize32(tag) +
+                            Out::VarintSize32(body_size) + body_size);
+  uint8_t* at = head.SerializeWithCachedSizesToArray(draft.begin());
+  at = Out::WriteVarint32ToArray(tag, at);
+  at = Out::WriteVarint32ToArray(body_size, at);
+  body.SerializeWithCachedSizesToArray(at);
+  SendFrame(to, std::move(draft).Finish());
+}
+
+void PeerTransport::SendFrame(MemberId to, Bytes frame) {
   auto it = links_.find(to);
-  if (it != links_.end()) it->second->Send(message);
+  if (it != links_.end()) it->second->Send(std::move(frame));
 }
 
 void PeerTransport::OnTick(int64_t now_ms) {

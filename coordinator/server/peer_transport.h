@@ -15,8 +15,11 @@
 #include <memory>
 #include <string>
 
+#include "base/bytes.h"
 #include "base/ids.h"
+#include "base/net/buffer_cache.h"
 #include "base/net/loop.h"
+#include "google/protobuf/message_lite.h"
 #include "proto/peer.pb.h"
 
 namespace sillok::coord {
@@ -66,6 +69,10 @@ class PeerTransport {
   void SetPeers(std::map<MemberId, std::string> addresses);
   // The message is dropped if `to` is no peer.
   void Send(MemberId to, const v1::PeerMessage& message);
+  // The same with `body` as the message's field of that number, which is one of
+  // bytes: without the copy that setting it would be.
+  void Send(MemberId to, const v1::PeerMessage& head, int field,
+            const google::protobuf::MessageLite& body);
   // Redials that are due.
   void OnTick(int64_t now_ms);
   // Ends all links once what was sent is out.
@@ -88,10 +95,14 @@ class PeerTransport {
   class Link;
 
   void AddLink(MemberId peer, const std::string& address);
+  void SendFrame(MemberId to, Bytes frame);
 
   const PeerOptions options_;
   net::Loop* const loop_;
   const Handler handler_;
+  // Of messages on their way out.
+  const std::shared_ptr<net::BufferCache> buffers_ =
+      std::make_shared<net::BufferCache>();
   std::map<MemberId, std::unique_ptr<Link>> links_;
   std::map<MemberId, uint64_t> inbound_;  // the stream that counts, by peer
   bool started_ = false;

@@ -150,6 +150,7 @@ absl::Status SnapshotSink::Add(const v1::PeerMessage& message) {
   if (!writer_->complete() || writer_->zxid() != zxid_) {
     return absl::DataLossError("the snapshot is not complete");
   }
+  ensemble_row_ = writer_->ensemble_row();
   RETURN_IF_ERROR(writer_->Stage());
   writer_.reset();
   staged_ = true;

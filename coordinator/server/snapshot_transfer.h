@@ -71,6 +71,8 @@ class SnapshotSink {
   absl::Status Add(const v1::PeerMessage& message);
   // The last chunk was taken, and the image is staged in the store.
   bool staged() const { return staged_; }
+  // Of a staged image: see SnapshotWriter.
+  const std::string& ensemble_row() const { return ensemble_row_; }
   Zxid zxid() const { return zxid_; }
   uint32_t epoch() const { return epoch_; }
 
@@ -83,6 +85,7 @@ class SnapshotSink {
   uint32_t epoch_ = 0;
   Zxid zxid_;
   bool staged_ = false;
+  std::string ensemble_row_;
 };
 
 }  // namespace sillok::coord
