@@ -1,12 +1,15 @@
 #include "base/process.h"
 
 #include <dirent.h>
+#include <link.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <cstdio>
 
 namespace sillok {
@@ -75,6 +78,31 @@ ProcessUsage ReadProcessUsage() {
     usage.max_fds = static_cast<int64_t>(limit.rlim_cur);
   }
   return usage;
+}
+
+int64_t ReleaseStartupCode() {
+  int64_t before = ReadProcessUsage().resident_bytes;
+  dl_iterate_phdr(
+      [](dl_phdr_info* object, size_t, void*) {
+        const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+        for (int i = 0; i < object->dlpi_phnum; ++i) {
+          const auto& part = object->dlpi_phdr[i];
+          // Code is never written to, so the file has all of it.
+          if (part.p_type != PT_LOAD || (part.p_flags & PF_X) == 0 ||
+              (part.p_flags & PF_W) != 0) {
+            continue;
+          }
+          const uintptr_t begin = object->dlpi_addr + part.p_vaddr;
+          const uintptr_t from = (begin + page - 1) / page * page;
+          const uintptr_t to = (begin + part.p_filesz) / page * page;
+          if (to > from) {
+            madvise(reinterpret_cast<void*>(from), to - from, MADV_DONTNEED);
+          }
+        }
+        return 0;
+      },
+      nullptr);
+  return before - ReadProcessUsage().resident_bytes;
 }
 
 int64_t RaiseFileLimit() {

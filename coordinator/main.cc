@@ -114,6 +114,7 @@ int main(int argc, char** argv) {
       },
       [] { sillok::RequestStop(); });
   if (!coordinator.ok()) return Fail(coordinator.status(), 1);
+  sillok::ReleaseStartupCode();
   int signal = sillok::WaitForStopSignal();
   LOG(INFO) << "stopping, signal=" << signal;
   (*coordinator)->Stop();
