@@ -216,6 +216,37 @@ TEST(EnsembleTest, AStoppedLeaderHandsOverAndASilentOneIsReplaced) {
   EXPECT_EQ(ExistsSurely(*session, "/two"), v1::OK);
 }
 
+TEST(EnsembleTest, TheClientsOfASilentLeaderAndOfTheOthersGoOnElsewhere) {
+  ProcessEnsemble ensemble(TestDirectory(), 3, kSettings);
+  const int silent = ensemble.WaitForLeader();
+  // Some at each member.
+  std::vector<std::unique_ptr<BlockingSession>> sessions;
+  ASSERT_TRUE(ProcessEnsemble::Eventually([&] {
+    sessions.push_back(Connect(ensemble.servers()));
+    for (int id = 1; id <= 3; ++id) {
+      if (ensemble.Status(id).connections() == 0) return false;
+    }
+    return true;
+  }));
+  ensemble.Pause(silent);
+  std::vector<std::future<v1::CoordCode>> writes;
+  for (size_t i = 0; i < sessions.size(); ++i) {
+    ASSERT_NE(sessions[i], nullptr);
+    writes.push_back(std::async(std::launch::async, [&, i] {
+      return CreateSurely(*sessions[i], "/w" + std::to_string(i), "");
+    }));
+  }
+  // While it is still silent; and nobody has lost the session over it.
+  for (std::future<v1::CoordCode>& write : writes) {
+    EXPECT_EQ(write.get(), v1::OK);
+  }
+  ensemble.Resume(silent);
+  EXPECT_NE(ensemble.WaitForLeader(), silent);
+  for (size_t i = 0; i < sessions.size(); ++i) {
+    EXPECT_EQ(ExistsSurely(*sessions[i], "/w" + std::to_string(i)), v1::OK);
+  }
+}
+
 TEST(EnsembleTest, ASingleMemberServesAndKeepsItsDataOverAnOrderlyStop) {
   ProcessEnsemble ensemble(TestDirectory(), 1, kSettings);
   {
