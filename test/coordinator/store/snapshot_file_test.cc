@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "coordinator/tree/ensemble_text.h"
+#include "coordinator/tree/membership.h"
 #include "gtest/gtest.h"
 #include "test/coordinator/store/store_fixture.h"
 
@@ -82,6 +84,66 @@ TEST_F(SnapshotFileTest, ARestoredDirectoryHoldsTheSameState) {
   EXPECT_EQ(restored->TrimmedTo(), info->zxid);
   EXPECT_EQ(restored->recovered().hard_state.accepted_epoch,
             info->zxid.epoch());
+}
+
+// What is made of it may be another ensemble, which must not talk to the members
+// of this one.
+TEST_F(SnapshotFileTest, TheMembersAreThoseOfTheFilesAgain) {
+  leader.tree.SetFileEnsemble({*ParseServerLine("1=h1:2888;2180")});
+  leader.who = Who({{"super", ""}});
+  v1::ReconfigOp change;
+  change.add_joining("2=h2:2888;2180");
+  change.set_from_version(-1);
+  leader.Take(leader.preparer.PrepareReconfig(
+      Origin(1), change, 0, &leader.who, [](const auto&) { return v1::OK; }));
+  CommitAll(&leader, store.get());
+  ASSERT_TRUE(store->Flush().ok());
+  ZnodeTree original;
+  ASSERT_TRUE(RecoverTree(store.get(), &original).ok());
+  ASSERT_EQ(original.ensemble().members.size(), 2u);
+
+  auto info = RestoreSnapshotFile(Save(), Restored());
+  ASSERT_TRUE(info.ok()) << info.status();
+  auto restored = MustOpen(Restored());
+  ZnodeTree tree;
+  ASSERT_TRUE(RecoverTree(restored.get(), &tree).ok());
+  EXPECT_EQ(tree.applied(), original.applied());
+  EXPECT_EQ(tree.digest(), original.digest());
+  EXPECT_EQ(tree.ensemble().version, Zxid());
+  EXPECT_TRUE(tree.ensemble().members.empty());
+}
+
+// A member that takes it in knows the members from it.
+TEST_F(SnapshotFileTest, AnImageTellsTheMembers) {
+  auto take_in = [&] {
+    std::filesystem::remove_all(folder + "/other");
+    auto other = MustOpen(Options(folder + "/other"));
+    auto writer = *other->BeginInstall();
+    auto reader = *store->OpenSnapshot(1'000);
+    while (true) {
+      auto chunk = reader->Next();
+      EXPECT_TRUE(chunk.ok());
+      if (!chunk.ok() || !chunk->has_value()) break;
+      EXPECT_TRUE(writer->Add(**chunk).ok());
+    }
+    EXPECT_TRUE(writer->complete());
+    return coord::ReadEnsembleRow(writer->ensemble_row());
+  };
+  EXPECT_TRUE(take_in()->members.empty());
+  leader.tree.SetFileEnsemble({*ParseServerLine("1=h1:2888;2180")});
+  leader.who = Who({{"super", ""}});
+  v1::ReconfigOp change;
+  change.add_joining("2=h2:2888:observer;2180");
+  change.set_from_version(-1);
+  leader.Take(leader.preparer.PrepareReconfig(
+      Origin(1), change, 0, &leader.who, [](const auto&) { return v1::OK; }));
+  CommitAll(&leader, store.get());
+  ASSERT_TRUE(store->Flush().ok());
+  const auto ensemble = take_in();
+  ASSERT_TRUE(ensemble.ok()) << ensemble.status();
+  EXPECT_EQ(ensemble->version, leader.last);
+  ASSERT_EQ(ensemble->members.size(), 2u);
+  EXPECT_TRUE(ensemble->members[1].observer());
 }
 
 TEST_F(SnapshotFileTest, ADirectoryInUseIsRefusedAndLeftAlone) {
