@@ -41,12 +41,16 @@ void Follower::Step(Message m) {
 void Follower::OnLeaderNotification(const Message& n) {
   if (n.role == Role::kLeading) {
     silent_ticks_ = 0;
+    // Our greeting had come before it knew.
+    if (phase_ == Phase::kDiscovery && greeting_lost_) SendFollowerInfo();
+    greeting_lost_ = false;
     return;
   }
   // A later round means that it has given up; an equal one, that it has not yet
   // heard that it was elected.
   if (n.role == Role::kLooking && n.round <= round_) {
     if (phase_ == Phase::kDiscovery && n.round == round_) silent_ticks_ = 0;
+    greeting_lost_ = true;
     return;
   }
   if (n.role == Role::kFollowing && phase_ != Phase::kDiscovery) return;

@@ -28,7 +28,7 @@ class Follower {
   void AddTo(Fingerprint* print) const {
     print->Add(leader_, round_, phase_, epoch_, promised_, verified_, last_ack_,
                local_->history.TokenDistance(current_epoch_token_),
-               serve_at_.value_or(Zxid()), serve_at_.has_value(), given_up_,
+               serve_at_.value_or(Zxid()), serve_at_.has_value(), given_up_, greeting_lost_,
                heard_leader_, silent_ticks_, silence_limit_, ticks_);
   }
 
@@ -48,6 +48,10 @@ class Follower {
     return serve_at_.has_value() && local_->delivered >= *serve_at_;
   }
   bool in_broadcast() const { return phase_ == Phase::kBroadcast; }
+  // It has been silent for so long that others who look for a leader are right.
+  bool suspects_leader() const {
+    return heard_leader_ && silent_ticks_ >= local_->options.silence_ticks / 2;
+  }
   // The leader is silent, gone or not one: look for another.
   bool given_up() const { return given_up_; }
 
@@ -85,6 +89,8 @@ class Follower {
   // told us that it is established.
   std::optional<Zxid> serve_at_;
   bool given_up_ = false;
+  // The leader has told us that it looked for one itself.
+  bool greeting_lost_ = false;
   // It has sent us something of its epoch.
   bool heard_leader_ = false;
   int silent_ticks_ = 0;

@@ -46,6 +46,7 @@ void Leader::Step(const Message& m) {
   if (found == members_.end()) return;
   Progress& p = found->second;
   p.silent_ticks = 0;
+  p.lost = false;
   dirty_ = true;
   if (m.kind == MessageKind::kAckEpoch) {
     OnAckEpoch(m.from, p, m);
@@ -94,8 +95,13 @@ void Leader::OnFollowerInfo(const Message& m) {
     given_up_ = true;
     return;
   }
+  // The question for its promise waits for our own to be durable.
+  const bool asked = phase_ == Phase::kPromises && p.accepted_epoch &&
+                     !local_->history.IsDurable(promise_token_);
   p.accepted_epoch = m.accepted_epoch;
   p.silent_ticks = 0;
+  p.lost = false;
+  if (asked) return;
   if (phase_ == Phase::kGathering) {
     MaybeChooseEpoch();
   } else if (p.voter || phase_ >= Phase::kSync) {
@@ -309,9 +315,12 @@ size_t Leader::in_epoch_count() const {
   return count;
 }
 
+// It has been sent all there was for it when we last sent anything: else its
+// window would be full.
 bool Leader::UpToDate(const Progress& p) const {
-  return p.in_epoch && p.leaving_ticks < 0 &&
-         p.state == Progress::State::kReplicate && p.sent >= EndFor(p) &&
+  return p.in_epoch && p.leaving_ticks < 0 && !p.lost &&
+         p.state == Progress::State::kReplicate &&
+         p.in_flight_bytes < local_->options.window_bytes &&
          p.silent_ticks <= local_->options.silence_ticks / 2;
 }
 
@@ -457,7 +466,7 @@ std::vector<BarrierResult> Leader::FailBarriers() {
 bool Leader::IsFit(MemberId id, const Progress& p) const {
   const Memberships& memberships = local_->memberships;
   return memberships.active().Votes(id) && memberships.newest().Votes(id) &&
-         p.in_epoch &&
+         p.in_epoch && !p.lost &&
          p.silent_ticks <= local_->options.silence_ticks / 2;
 }
 
@@ -540,6 +549,11 @@ void Leader::MaybeLeave() {
     return;
   }
   TransferTo(std::nullopt);
+}
+
+void Leader::OnPeerLost(MemberId member) {
+  auto found = members_.find(member);
+  if (found != members_.end()) found->second.lost = true;
 }
 
 // Those who have left hear of it a few times, then no more.
@@ -734,7 +748,7 @@ void Leader::AddTo(Fingerprint* print) const {
                p.match, p.received, p.sent, p.probe_ticks, p.stalled_ticks,
                p.in_flight.size(), p.in_epoch, p.owes_new_leader_ack,
                p.new_leader_ticks, p.commit_told, p.pong, p.silent_ticks,
-               p.snapshot_ticks, p.snapshot_held);
+               p.snapshot_ticks, p.snapshot_held, p.lost);
   }
   for (const Barrier& barrier : barriers_) {
     print->Add(barrier.id, barrier.round, barrier.zxid);

@@ -68,6 +68,8 @@ struct Progress {
   Zxid commit_told;
   uint64_t pong = 0;
   int silent_ticks = 0;
+  // Its connection has ended, and it has not been heard since.
+  bool lost = false;
 
   // kSnapshot: streaming ended this many ticks ago; -1 still under way.
   int snapshot_ticks = -1;
@@ -99,6 +101,7 @@ class Leader {
   std::optional<Zxid> Propose(std::string txn);
   bool ReadBarrier(uint64_t id);
   void OnSnapshotSent(MemberId to, uint32_t epoch, Zxid zxid, bool ok);
+  void OnPeerLost(MemberId member);
   void SayGoodbye();
   ReconfigCheck CheckReconfig(const std::vector<EnsembleMember>& next) const;
   TransferStart TransferTo(std::optional<MemberId> to);

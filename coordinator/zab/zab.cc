@@ -165,10 +165,16 @@ void Zab::Impl::OnNotification(const Message& m) {
       return;
     }
   }
-  if (m.role == Role::kLooking) {
+  if (m.role == Role::kLooking && follower_ && follower_->suspects_leader() &&
+      local_.memberships.Votes(m.from)) {
+    election_.OnLost(follower_->leader(), false);
+    Look();
+    Enter(election_.Step(m));
+  } else if (m.role == Role::kLooking) {
     election_.Answer(m, role().role, established_epoch());
   } else if (from_voter &&
-             m.epoch > local_.history.hard_state().accepted_epoch) {
+             m.epoch > local_.history.hard_state().accepted_epoch &&
+             !(follower_ && follower_->leader() == m.vote.leader)) {
     // Somebody leads with a quorum in a later epoch: ours is over.
     Look();
   }
@@ -243,6 +249,8 @@ void Zab::Impl::Tick() {
     leader_->Tick();
   } else if (follower_) {
     follower_->Tick();
+    // Nor shall the election wait for its vote.
+    if (follower_->given_up()) election_.OnLost(follower_->leader(), false);
   } else {
     Enter(election_.Tick());
   }
@@ -296,6 +304,7 @@ void Zab::Impl::OnSnapshotSent(MemberId to, uint32_t epoch, Zxid zxid,
 void Zab::Impl::OnPeerLost(MemberId member) {
   if (Halted() || member == local_.options.self) return;
   const bool looking = !follower_ && !leader_;
+  if (leader_) leader_->OnPeerLost(member);
   Enter(election_.OnLost(member, looking));
   if (follower_ && follower_->leader() == member) Look();
 }

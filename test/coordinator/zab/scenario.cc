@@ -4,6 +4,8 @@
 #include <optional>
 #include <utility>
 
+#include "test/sim/zab_checkers.h"
+
 namespace sillok::zab {
 namespace {
 
@@ -42,6 +44,7 @@ void Scenario::Dispatch(const std::string& command, const Words& words) {
   if (command == "members") return Members(words);
   if (command == "disk_of") return DiskOf(words);
   if (command == "propose") return Propose(words);
+  if (command == "reconfig") return Reconfig(words);
   if (command == "stream") return Stream(words);
   if (command == "transfer") return Transfer(words);
   if (command == "status") return Status();
@@ -93,6 +96,7 @@ void Scenario::Members(const Words& words) {
     members_[id];
     options_.voters.push_back(MemberId(id));
   }
+  int spares = count;
   // No jitter: what a file says does not hang on how a seed falls.
   options_.seed = 0;
   for (size_t i = 1; i < words.size(); ++i) {
@@ -106,6 +110,15 @@ void Scenario::Members(const Words& words) {
         options_.observers.push_back(MemberId(count + static_cast<int>(n)));
         members_[options_.observers.back().value()];
       }
+      spares += static_cast<int>(value);
+    }
+    if (words[i].rfind("spares=", 0) == 0) {
+      for (size_t n = 1; n <= value; ++n) {
+        members_[spares + static_cast<int>(n)];
+      }
+    }
+    if (words[i].rfind("changing=", 0) == 0) {
+      options_.membership_of = sim::MembersOf;
     }
     if (words[i].rfind("in_flight=", 0) == 0) {
       options_.max_uncommitted_entries = value;
@@ -152,9 +165,25 @@ void Scenario::Start(int id) {
   Member& m = members_[id];
   options_.self = MemberId(id);
   m.delivered = m.image.applied();
+  options_.membership = MembersAt(id, m.image.applied());
   m.core = std::make_unique<Zab>(options_, m.image.hard_state(),
                                  m.image.applied(), &m.image);
   Drive(id);
+}
+
+// As the state machine has it; that of the member's file before the first change.
+Membership Scenario::MembersAt(int id, Zxid applied) const {
+  auto behind = changes_.upper_bound(applied);
+  if (behind != changes_.begin()) return std::prev(behind)->second;
+  Membership file;
+  for (MemberId voter : options_.voters) file.members.push_back({voter, true, ""});
+  for (MemberId other : options_.observers) {
+    file.members.push_back({other, false, ""});
+  }
+  if (!file.Find(MemberId(id))) {
+    file.members.push_back({MemberId(id), false, ""});
+  }
+  return file;
 }
 
 void Scenario::Crash(int id) {
@@ -181,6 +210,23 @@ void Scenario::Propose(const Words& words) {
   Drive(id);
 }
 
+void Scenario::Reconfig(const Words& words) {
+  int id = std::stoi(words.at(0));
+  std::string txn = "members";
+  for (size_t i = 1; i < words.size(); ++i) txn += ' ' + words[i];
+  switch (members_[id].core->CheckReconfig(*sim::MembersOf(txn))) {
+    case ReconfigCheck::kOk: break;
+    case ReconfigCheck::kNotLeading: out_ << "  not leading\n"; break;
+    case ReconfigCheck::kBusy: out_ << "  busy\n"; break;
+    case ReconfigCheck::kNoQuorum: out_ << "  no quorum\n"; break;
+    case ReconfigCheck::kNoVoters: out_ << "  no voters\n"; break;
+  }
+  if (auto zxid = members_[id].core->Propose(txn)) {
+    Line(id) << "proposes " << *zxid << ' ' << txn << "\n";
+  }
+  Drive(id);
+}
+
 void Scenario::Stream(const Words& words) {
   int from = std::stoi(words.at(0)), to = std::stoi(words.at(1));
   Member& sender = members_[from];
@@ -190,7 +236,8 @@ void Scenario::Stream(const Words& words) {
   Drive(from);
   if (!ok) return;
   members_[to].core->OnSnapshotReceived(MemberId(from), epoch,
-                                        sender.delivered);
+                                        sender.delivered,
+                                        MembersAt(from, sender.delivered));
   Drive(to);
 }
 
@@ -223,7 +270,11 @@ void Scenario::Status() {
          << hard.accepted_epoch << '/' << hard.current_epoch << ", logged "
          << m.core->last_logged() << ", durable " << m.core->durable()
          << ", committed " << m.core->committed() << ", delivered "
-         << m.delivered << "\n";
+         << m.delivered;
+    if (auto pending = m.core->pending_membership()) {
+      out_ << ", pending " << sim::MembersTxn(pending->members);
+    }
+    out_ << "\n";
   }
 }
 
@@ -295,7 +346,11 @@ void Scenario::CarryOut(int id, Output output) {
   }
   for (Message& message : output.send) network_.push_back(std::move(message));
   for (const Entry& entry : output.committed) {
-    Line(id) << "delivers " << entry.zxid << ' ' << *entry.txn << "\n";
+    Line(id) << "delivers " << entry.zxid << ' '
+             << (entry.txn->empty() ? "seal" : *entry.txn) << "\n";
+    if (auto members = sim::MembersOf(*entry.txn)) {
+      changes_[entry.zxid] = {entry.zxid, *members};
+    }
     m.delivered = entry.zxid;
     sim::ZabWrite applied;
     applied.kind = sim::ZabWrite::Kind::kApplied;
@@ -323,6 +378,11 @@ void Scenario::CarryOut(int id, Output output) {
     }
     out << (output.role->serving ? " serving" : "") << "\n";
   }
+  if (output.membership) {
+    Line(id) << "goes by " << sim::MembersTxn(output.membership->members)
+             << " as of " << output.membership->version << "\n";
+  }
+  if (output.removed) Line(id) << "has been removed\n";
 }
 
 }  // namespace sillok::zab

@@ -24,7 +24,10 @@ namespace sillok::zab {
 //   members N [OPTION=VALUE ...]   N members, 1 to N, all down. Options: append,
 //                                  window, commit (bytes), in_flight (entries),
 //                                  counter (its limit), observers (so many
-//                                  more, who do not vote)
+//                                  more, who do not vote), spares (so many
+//                                  more, who do not belong to it: their files
+//                                  have them as observers), changing=1 (the
+//                                  members may be changed)
 //   disk_of M epochs=A/C log=Z,Z.. trim=Z applied=Z   what M finds at its start
 //   start M...      crash M...     writes under way are lost
 //   tick M [N]                     time passes for one
@@ -33,6 +36,7 @@ namespace sillok::zab {
 //   disk M on|off                  off: writes take for ever
 //   cut M...        heal           M reaches nobody; messages are lost
 //   propose M TXN...               one input, one output
+//   reconfig M ID...               M proposes these members; 4o only observes
 //   barrier M ID    resign M       lost M PEER: a hint
 //   transfer M [PEER]              M is to hand over, to anybody or to PEER
 //   trim M Z                       M forgets its log up to Z
@@ -61,6 +65,8 @@ class Scenario {
   void Crash(int id);
   void Tick(int id);
   void Propose(const Words& words);
+  void Reconfig(const Words& words);
+  Membership MembersAt(int id, Zxid applied) const;
   void Stream(const Words& words);
   void Transfer(const Words& words);
   void Status();
@@ -74,6 +80,8 @@ class Scenario {
   std::ostream& Line(int id);
 
   Options options_;
+  // In force behind these zxids, as delivered.
+  std::map<Zxid, Membership> changes_;
   std::map<int, Member> members_;
   std::deque<Message> network_;
   std::set<int> cut_;
