@@ -141,6 +141,18 @@ void AddStoreKeys(ConfigSpec* spec) {
            "Log entries kept behind the tree; a member that was away for "
            "longer gets a snapshot.",
            1'000, 100'000'000)
+      .Int("preAllocSize", 16'384,
+           "KiB of a segment of the log, which is written full of zeros before "
+           "it is used, and used again. A log begins with smaller ones. "
+           "(ZooKeeper's default is 65536.)",
+           64, 1'048'576)
+      .Int("snapshot.interval.ms", 3'600'000,
+           "Milliseconds between two snapshots of the tree in "
+           "dataDir/snapshots, for when a directory is damaged; none if "
+           "nothing has changed. 0 = none at all.",
+           0)
+      .Int("autopurge.snapRetainCount", 3,
+           "How many of these are kept.", 1, 1'000)
       .String("tcp.congestion.control", "auto",
               "TCP congestion control of this member's sockets: auto (cubic "
               "or reno: cheap in a data centre and on loopback), system, or a "
@@ -336,6 +348,15 @@ absl::StatusOr<CoordinatorOptions> MakeCoordinatorOptions(
   options.store.directory = options.data_dir;
   options.store.member = self;
   options.store.sync = config.GetBool("forceSync");
+  constexpr uint64_t kPage = 4096;
+  options.store.segment_bytes =
+      (static_cast<uint64_t>(config.GetInt("preAllocSize")) * 1024 + kPage -
+       1) /
+      kPage * kPage;
+  node.snapshots.folder = options.data_dir + "/snapshots";
+  node.snapshots.interval_ms = config.GetInt("snapshot.interval.ms");
+  node.snapshots.retain =
+      static_cast<size_t>(config.GetInt("autopurge.snapRetainCount"));
   return options;
 }
 

@@ -14,6 +14,7 @@
 #include "base/logging.h"
 #include "base/rpc/socket_tuning.h"
 #include "base/status_macros.h"
+#include "coordinator/store/snapshot_keeper.h"
 #include "coordinator/zookeeper/admin_commands.h"
 #include "fmt/format.h"
 
@@ -64,6 +65,23 @@ absl::Status CheckNoZookeeperData(const std::string& data_dir) {
                "give this coordinator a dataDir of its own");
 }
 
+// Tells later starts that the ensemble goes on without this member: what is in the
+// store may be from before that.
+std::string RemovedPath(const std::string& data_dir) {
+  return data_dir + "/removed";
+}
+
+absl::Status CheckNotRemoved(const std::string& data_dir, MemberId self) {
+  if (access(RemovedPath(data_dir).c_str(), F_OK) != 0) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(fmt::format(
+      "member {} was removed from the ensemble (there is {}). To have it join "
+      "again, empty its data directory (but myid), start it with itself as an "
+      "observer, and add it: sillok coord add",
+      self.value(), RemovedPath(data_dir)));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Start(
@@ -71,23 +89,30 @@ absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Start(
     std::function<void()> on_removed) {
   RETURN_IF_ERROR(MakeDirectory(options.data_dir));
   RETURN_IF_ERROR(CheckNoZookeeperData(options.data_dir));
+  RETURN_IF_ERROR(CheckNotRemoved(options.data_dir, options.node.peers.self));
   // Of an earlier run; whoever waits for the ports must not read these.
   unlink((options.data_dir + "/ports.json").c_str());
-  ASSIGN_OR_RETURN(std::unique_ptr<CoordinatorStore> store,
-                   OpenRocksStore(options.store));
+  absl::StatusOr<std::unique_ptr<CoordinatorStore>> store =
+      OpenRocksStore(options.store);
+  if (!store.ok()) return WithWayOut(store.status(), options.store);
   std::unique_ptr<Coordinator> coordinator(new Coordinator);
   MemberId self = options.node.peers.self;
   options.node.on_fatal = std::move(on_fatal);
-  options.node.on_removed = std::move(on_removed);
+  options.node.on_removed = [path = RemovedPath(options.data_dir),
+                             on_removed = std::move(on_removed)] {
+    std::ofstream(path) << "The ensemble goes on without this member.\n";
+    on_removed();
+  };
   options.node.make_door = [&options, coordinator = coordinator.get()](
                                coord::DoorContext context) {
     return coordinator->OpenZookeeperDoor(options.zookeeper,
                                           options.words_whitelist,
                                           options.monitor, std::move(context));
   };
-  ASSIGN_OR_RETURN(coordinator->node_,
-                   coord::Node::Start(std::move(options.node),
-                                      std::move(store)));
+  absl::StatusOr<std::unique_ptr<coord::Node>> node =
+      coord::Node::Start(std::move(options.node), *std::move(store));
+  if (!node.ok()) return WithWayOut(node.status(), options.store);
+  coordinator->node_ = *std::move(node);
   coordinator->AddMetrics();
   ASSIGN_OR_RETURN(
       coordinator->http_,

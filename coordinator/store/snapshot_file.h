@@ -50,13 +50,13 @@ absl::StatusOr<SnapshotFileInfo> CheckSnapshotFile(const std::string& path);
 
 // Makes `options.directory`, which must be empty but for `myid` and `snapshots`
 // or not be there, the data directory of a member that holds the snapshot and no
-// log. The file is
-// checked before anything is made; after an error nothing is left behind.
+// log. The file is checked before anything is made; after an error nothing is
+// left behind.
 //
 // An ensemble is restored by doing this for every member with the same file: a
 // quorum of empty members would start without it. Its members are those of the
-// configuration files again, whatever they were when the snapshot was taken: it may
-// be another ensemble.
+// configuration files again, whatever they were when the snapshot was taken: it
+// may be another ensemble.
 absl::StatusOr<SnapshotFileInfo> RestoreSnapshotFile(
     const std::string& path, const RocksStoreOptions& options);
 

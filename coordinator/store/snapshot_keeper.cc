@@ -103,8 +103,9 @@ void SnapshotKeeper::Save() {
 }
 
 absl::Status WithWayOut(const absl::Status& status,
-                        const std::string& data_dir, MemberId member) {
+                        const RocksStoreOptions& options) {
   if (!absl::IsDataLoss(status)) return status;
+  const std::string& data_dir = options.directory;
   std::string text(status.message());
   text += fmt::format(
       "\nNothing was changed. If the other members have a quorum without this "
@@ -121,7 +122,7 @@ absl::Status WithWayOut(const absl::Status& status,
         "run for each, before any is started:\n  sillok coord restore {} "
         "--data {} --id {}",
         fmt::gmtime(file.st_mtime), info->zxid.value(), path, data_dir,
-        member.value());
+        options.member.value());
     return absl::Status(status.code(), text);
   }
   text += " There is no sound snapshot in " + data_dir + "/snapshots.";

@@ -53,7 +53,7 @@ class SnapshotKeeper {
 // `status`, which a member could not start with; if it says that something is
 // lost or damaged, with what can be done about it and the exact command.
 absl::Status WithWayOut(const absl::Status& status,
-                        const std::string& data_dir, MemberId member);
+                        const RocksStoreOptions& options);
 
 }  // namespace sillok
 

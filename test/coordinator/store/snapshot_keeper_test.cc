@@ -106,7 +106,7 @@ TEST_F(SnapshotKeeperTest, TheWayOutOfDamageIsACommandThatWorks) {
   fs::remove_all(directory + "/log");
   const auto damaged = OpenRocksStore(Options(directory));
   const absl::Status told =
-      WithWayOut(damaged.status(), directory, MemberId(1));
+      WithWayOut(damaged.status(), Options(directory));
   EXPECT_EQ(told.code(), absl::StatusCode::kDataLoss);
   const std::string text(told.message());
   EXPECT_EQ(text.find(std::string(damaged.status().message())), 0u);
@@ -125,11 +125,11 @@ TEST_F(SnapshotKeeperTest, TheWayOutOfDamageIsACommandThatWorks) {
 
 TEST_F(SnapshotKeeperTest, WithoutASnapshotThatIsSaidAndOtherErrorsStay) {
   const absl::Status lost =
-      WithWayOut(absl::DataLossError("lost"), directory, MemberId(1));
+      WithWayOut(absl::DataLossError("lost"), Options(directory));
   EXPECT_NE(std::string(lost.message()).find("There is no sound snapshot"),
             std::string::npos);
   const absl::Status other = absl::FailedPreconditionError("other");
-  EXPECT_EQ(WithWayOut(other, directory, MemberId(1)), other);
+  EXPECT_EQ(WithWayOut(other, Options(directory)), other);
 }
 
 }  // namespace
