@@ -40,59 +40,56 @@ bool SaysNotController(const TopicsResponse& r) {
                      });
 }
 
-// The answer when a request that must not be repeated may have arrived.
-template <typename Response, typename Request>
-absl::StatusOr<Response> UnknownOutcome(const Request&) {
-  return absl::DeadlineExceededError("no answer from the controller");
+// ---- the answer when a request that must not be repeated may have arrived
+
+template <typename Result>
+void SayUnknown(Result* result) {
+  result->set_error_code(v1::REQUEST_TIMED_OUT);
+  result->set_error_message(
+      "the connection to the controller broke; whether it was done is not "
+      "known");
 }
-constexpr char kUnknownText[] =
-    "the connection to the controller broke; whether it was done is not known";
-template <>
-absl::StatusOr<v1::CreateTopicsResponse> UnknownOutcome(
-    const v1::CreateTopicsRequest& request) {
-  v1::CreateTopicsResponse response;
-  for (const v1::NewTopic& topic : request.topics()) {
-    v1::TopicResult* result = response.add_topics();
-    result->set_name(topic.name());
-    result->set_error_code(v1::REQUEST_TIMED_OUT);
-    result->set_error_message(kUnknownText);
-  }
-  return response;
+
+void NameResult(const std::string& name, v1::TopicResult* result) {
+  result->set_name(name);
 }
-template <>
-absl::StatusOr<v1::DeleteTopicsResponse> UnknownOutcome(
-    const v1::DeleteTopicsRequest& request) {
-  v1::DeleteTopicsResponse response;
-  for (const std::string& name : request.names()) {
+template <typename Topic>
+void NameResult(const Topic& topic, v1::TopicResult* result) {
+  result->set_name(topic.name());
+}
+
+// One result for each topic that was asked for.
+template <typename Response, typename Topics>
+Response UnknownOfEach(const Topics& topics) {
+  Response response;
+  for (const auto& topic : topics) {
     v1::TopicResult* result = response.add_topics();
-    result->set_name(name);
-    result->set_error_code(v1::REQUEST_TIMED_OUT);
-    result->set_error_message(kUnknownText);
+    NameResult(topic, result);
+    SayUnknown(result);
   }
   return response;
 }
 
-template <>
-absl::StatusOr<v1::CreatePartitionsResponse> UnknownOutcome(
-    const v1::CreatePartitionsRequest& request) {
-  v1::CreatePartitionsResponse response;
-  for (const v1::MorePartitions& topic : request.topics()) {
-    v1::TopicResult* result = response.add_topics();
-    result->set_name(topic.name());
-    result->set_error_code(v1::REQUEST_TIMED_OUT);
-    result->set_error_message(kUnknownText);
-  }
-  return response;
+template <typename Request>
+absl::Status UnknownOutcome(const Request&) {
+  return absl::DeadlineExceededError("no answer from the controller");
 }
-template <>
-absl::StatusOr<v1::AlterConfigsResponse> UnknownOutcome(
-    const v1::AlterConfigsRequest& request) {
+v1::CreateTopicsResponse UnknownOutcome(const v1::CreateTopicsRequest& r) {
+  return UnknownOfEach<v1::CreateTopicsResponse>(r.topics());
+}
+v1::DeleteTopicsResponse UnknownOutcome(const v1::DeleteTopicsRequest& r) {
+  return UnknownOfEach<v1::DeleteTopicsResponse>(r.names());
+}
+v1::CreatePartitionsResponse UnknownOutcome(
+    const v1::CreatePartitionsRequest& r) {
+  return UnknownOfEach<v1::CreatePartitionsResponse>(r.topics());
+}
+v1::AlterConfigsResponse UnknownOutcome(const v1::AlterConfigsRequest& r) {
   v1::AlterConfigsResponse response;
-  for (const v1::ConfigResourceChanges& changes : request.resources()) {
+  for (const v1::ConfigResourceChanges& changes : r.resources()) {
     v1::AlteredConfig* result = response.add_results();
     *result->mutable_resource() = changes.resource();
-    result->set_error_code(v1::REQUEST_TIMED_OUT);
-    result->set_error_message(kUnknownText);
+    SayUnknown(result);
   }
   return response;
 }
@@ -248,7 +245,7 @@ class ControllerCall final
     }
     channel_->finder->Refresh();
     if (spec_.repeatable) return TryAgain();
-    Finish(UnknownOutcome<Response>(request_));
+    Finish(UnknownOutcome(request_));
   }
 
   void TryAgain() {

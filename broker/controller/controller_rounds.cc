@@ -29,6 +29,11 @@ void Controller::Impl::MaybeStartRound() {
     round_.push_back(std::move(inputs_.front()));
     inputs_.pop_front();
     round_.back().decide();
+    if (decisions_->InSyncSetsPending()) {
+      // In a round of its own, which is the next.
+      inputs_.push_front({[this] { decisions_->ShrinkInSyncSets(); }, nullptr});
+      break;
+    }
   }
   effects_ = decisions_->TakeEffects();
   WriteRound();
@@ -139,7 +144,7 @@ void Controller::Impl::OnBrokersRead(absl::StatusOr<std::map<int32_t, LiveBroker
     return RetryLater([](Impl* self) { self->RefreshBrokers(); });
   }
   AddInput({[this, brokers = *std::move(brokers)] {
-              decisions_->OnBrokers(brokers);
+              decisions_->OnBrokersLeadersFirst(brokers);
             },
             nullptr});
   if (std::exchange(refresh_again_, false)) RefreshBrokers();

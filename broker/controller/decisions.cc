@@ -192,11 +192,36 @@ void Decisions::BringTopicOnline(TopicEntry* topic) {
 // ---- brokers come and go
 
 void Decisions::OnBrokers(const std::map<int32_t, LiveBroker>& now) {
+  OnBrokersLeadersFirst(now);
+  ShrinkInSyncSets();
+}
+
+void Decisions::ShrinkInSyncSets() {
+  const Away gone = std::exchange(leaving_, {});
+  if (gone.empty()) return;
+  for (auto& [name, topic] : state_->topics) {
+    if (topic.deleting) continue;
+    for (PartitionEntry& partition : topic.partitions) {
+      if (partition.has_state) WithoutBrokers(&topic, &partition, gone);
+    }
+  }
+}
+
+void Decisions::OnBrokersLeadersFirst(
+    const std::map<int32_t, LiveBroker>& now) {
+  ShrinkInSyncSets();
   Away away;
+  Away back;  // of those away: others have come in their names
   bool came = false;
   for (const auto& [id, broker] : state_->brokers) {
     auto it = now.find(id);
-    if (it == now.end() || it->second.epoch != broker.epoch) away.insert(id);
+    if (it != now.end() && it->second.epoch == broker.epoch) continue;
+    away.insert(id);
+    if (it != now.end()) {
+      back.insert(id);
+    } else {
+      leaving_.insert(id);
+    }
   }
   for (const auto& [id, broker] : now) {
     auto known = state_->brokers.find(id);
@@ -217,7 +242,11 @@ void Decisions::OnBrokers(const std::map<int32_t, LiveBroker>& now) {
     for (auto& [name, topic] : state_->topics) {
       if (topic.deleting) continue;
       for (PartitionEntry& partition : topic.partitions) {
-        if (partition.has_state) WithoutBrokers(&topic, &partition, away);
+        if (!partition.has_state) continue;
+        // Only who is not there at all may stay in a set for a while: it cannot
+        // be elected.
+        const bool leader_away = away.count(partition.leader) != 0;
+        WithoutBrokers(&topic, &partition, leader_away ? away : back);
       }
     }
   }

@@ -100,6 +100,14 @@ class Decisions {
   // /brokers/ids now holds these. Tells the state's brokers apart from them by
   // id and epoch.
   void OnBrokers(const std::map<int32_t, LiveBroker>& now);
+  // The same, but where a broker is gone from the in-sync set of a leader that
+  // stays, that is left to ShrinkInSyncSets: so new leaders need not wait for the
+  // writes of partitions that have one. When InSyncSetsPending() then, nothing
+  // else may be decided before ShrinkInSyncSets. (A controller that ends between
+  // the two leaves what OnLoaded mends.)
+  void OnBrokersLeadersFirst(const std::map<int32_t, LiveBroker>& now);
+  bool InSyncSetsPending() const { return !leaving_.empty(); }
+  void ShrinkInSyncSets();
 
   // Somebody else created the topic's znodes: its partitions get a state.
   void OnTopicFound(TopicEntry topic);
@@ -203,6 +211,7 @@ class Decisions {
   const DecisionOptions options_;
   ClusterState* const state_;
   Effects effects_;
+  Away leaving_;  // of ShrinkInSyncSets
 };
 
 }  // namespace sillok

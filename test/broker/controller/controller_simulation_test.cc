@@ -318,7 +318,13 @@ class Simulation {
         break;
     }
     // The news of brokers comes late, so that events overtake it.
-    if (Pick(3) != 0) office->decisions->OnBrokers(Alive());
+    if (Pick(3) != 0) {
+      office->decisions->OnBrokersLeadersFirst(Alive());
+      if (office->decisions->InSyncSetsPending()) {
+        if (Pick(2) == 0 && !Commit(office)) return what + " REFUSED";
+        office->decisions->ShrinkInSyncSets();
+      }
+    }
     if (Pick(2) == 0) {
       for (const auto& [id, broker] : office->state.brokers) {
         if (Pick(2) == 0) office->decisions->OnApplied(id, version_);

@@ -45,6 +45,33 @@ TEST_F(DecisionsTest, FollowerFailsAndLeavesTheSetAlone) {
   EXPECT_EQ(Show(), "leader 1 epoch 0 version 1 isr 1,3");
 }
 
+TEST_F(DecisionsTest, NewLeadersNeedNotWaitForTheSetsOfLeadersThatStay) {
+  Create("t", {{1, 2, 3}, {2, 1, 3}, {3, 1, 2}});
+  const auto remaining = [&] {
+    return std::map<int32_t, LiveBroker>{{2, Live(2, 102)}, {3, Live(3, 103)}};
+  };
+  decisions_.OnBrokersLeadersFirst(remaining());
+  EXPECT_EQ(Show(), "leader 2 epoch 1 version 1 isr 2,3");
+  EXPECT_EQ(Show("t", 1), "leader 2 epoch 0 version 0 isr 2,1,3");
+  EXPECT_EQ(Show("t", 2), "leader 3 epoch 0 version 0 isr 3,1,2");
+  EXPECT_EQ(decisions_.TakeEffects().partition_writes, 1);
+  ASSERT_TRUE(decisions_.InSyncSetsPending());
+  decisions_.ShrinkInSyncSets();
+  EXPECT_FALSE(decisions_.InSyncSetsPending());
+  EXPECT_EQ(Show("t", 1), "leader 2 epoch 0 version 1 isr 2,3");
+  EXPECT_EQ(Show("t", 2), "leader 3 epoch 0 version 1 isr 3,2");
+  EXPECT_EQ(decisions_.TakeEffects().partition_writes, 2);
+}
+
+TEST_F(DecisionsTest, ABrokerThatIsBackAtOnceLeavesItsSetsAtOnce) {
+  // It could be elected, and has not what its old self had.
+  Create("t", {{1, 2, 3}, {2, 1, 3}});
+  decisions_.OnBrokersLeadersFirst(
+      {{1, Live(1, 201)}, {2, Live(2, 102)}, {3, Live(3, 103)}});
+  EXPECT_EQ(Show("t", 1), "leader 2 epoch 0 version 1 isr 2,3");
+  EXPECT_FALSE(decisions_.InSyncSetsPending());
+}
+
 TEST_F(DecisionsTest, LastInSyncReplicaStaysInTheSetWithoutALeader) {
   Create("t", {{1, 2, 3}});
   Alive({{2, 102}, {3, 103}});
