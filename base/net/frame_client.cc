@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
@@ -15,6 +16,7 @@
 #include "asio/buffer.hpp"
 #include "asio/connect.hpp"
 #include "asio/ip/tcp.hpp"
+#include "asio/posix/stream_descriptor.hpp"
 #include "asio/steady_timer.hpp"
 #include "asio/write.hpp"
 #include "base/net/frame_reader.h"
@@ -80,9 +82,10 @@ class FrameClient::Link : public std::enable_shared_from_this<Link> {
   // Reactions of a connection that was dropped find `dropped` set.
   struct Connection {
     Connection(asio::io_context& io, int32_t max_frame_bytes)
-        : resolver(io), socket(io), reader(max_frame_bytes) {}
+        : resolver(io), socket(io), stream(io), reader(max_frame_bytes) {}
     tcp::resolver resolver;
-    tcp::socket socket;
+    tcp::socket socket;  // until it is connected
+    asio::posix::stream_descriptor stream;  // from then on
     std::unique_ptr<Transport> transport;
     FrameReader reader;
     bool writing = false;  // what the socket did not take at once
@@ -150,7 +153,16 @@ class FrameClient::Link : public std::enable_shared_from_this<Link> {
   }
 
   void Connected() {
-    const int fd = connection_->socket.native_handle();
+    // Anew with asio: a socket that has been waited for until it could be written
+    // (as it is while connecting) reports that it can after each wait to read.
+    asio::error_code error;
+    const int fd = connection_->socket.release(error);
+    if (error) return LostInTurn(error);
+    connection_->stream.assign(fd, error);
+    if (error) {
+      close(fd);
+      return LostInTurn(error);
+    }
     const int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (!options_.tcp_congestion.empty()) {
@@ -158,8 +170,7 @@ class FrameClient::Link : public std::enable_shared_from_this<Link> {
                  options_.tcp_congestion.data(),
                  static_cast<socklen_t>(options_.tcp_congestion.size()));
     }
-    asio::error_code error;
-    connection_->socket.native_non_blocking(true, error);
+    connection_->stream.native_non_blocking(true, error);
     if (error) return LostInTurn(error);
     connection_->transport = MakePlainTransport(fd);
     AwaitReadable();
@@ -175,7 +186,7 @@ class FrameClient::Link : public std::enable_shared_from_this<Link> {
     // Also what went wrong: async_write meets it again.
     connection_->writing = true;
     asio::async_write(
-        connection_->socket, asio::buffer(frame_) + done,
+        connection_->stream, asio::buffer(frame_) + done,
         [self = shared_from_this(), connection = connection_](
             const asio::error_code& error, size_t) {
           connection->writing = false;
@@ -184,8 +195,8 @@ class FrameClient::Link : public std::enable_shared_from_this<Link> {
   }
 
   void AwaitReadable() {
-    connection_->socket.async_wait(
-        tcp::socket::wait_read,
+    connection_->stream.async_wait(
+        asio::posix::stream_descriptor::wait_read,
         [self = shared_from_this(),
          connection = connection_](const asio::error_code& error) {
           if (connection->dropped) return;
@@ -271,6 +282,7 @@ class FrameClient::Link : public std::enable_shared_from_this<Link> {
     connection->resolver.cancel();
     asio::error_code ignored;
     connection->socket.close(ignored);
+    connection->stream.close(ignored);
   }
 
   Loop* const loop_;
