@@ -140,7 +140,7 @@ struct Output {
 // is committed as well, members that have left are not needed any more; only then
 // the change itself comes out in `committed`.
 // A leader that has no vote any more hands over as soon as it can. How this is
-// safe: docs/decisions/0005-reconfiguration.md.
+// safe: docs/decisions/0006-reconfiguration.md.
 //
 // Trimming. The shell may trim the log to any zxid at or below the applied one
 // whenever it likes; followers that need older entries get a snapshot.
