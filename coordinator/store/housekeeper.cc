@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "glog/logging.h"
 
 namespace sillok {
 namespace {
@@ -13,7 +14,7 @@ namespace {
 constexpr auto kRowsDelay = std::chrono::milliseconds(50);
 constexpr size_t kRowsUrgentBytes = 1024 * 1024;
 // So many may wait.
-constexpr size_t kRowsMaxBytes = 16 * 1024 * 1024;
+constexpr size_t kRowsMaxBytes = 8 * 1024 * 1024;
 
 }  // namespace
 
@@ -115,7 +116,13 @@ absl::Status Housekeeper::CarryOut(const std::vector<TreeRows>& rows,
                                    std::optional<Zxid> trim) {
   if (!log_synced_) RETURN_IF_ERROR(log_->Sync());
   RETURN_IF_ERROR(database_->Write(rows));
-  RETURN_IF_ERROR(log_->PrepareSpare());
+  const absl::Status prepared = log_->PrepareSpare();
+  if (absl::IsResourceExhausted(prepared)) {
+    // The segment in use has room yet, and the disk may have by then.
+    LOG(WARNING) << "no room for the log's next segment: " << prepared;
+  } else {
+    RETURN_IF_ERROR(prepared);
+  }
   return trim ? Trim(*trim) : absl::OkStatus();
 }
 

@@ -91,11 +91,11 @@ absl::Status SegmentLog::WriteFrame(
     }
     std::lock_guard<std::mutex> lock(mutex_);
     for (const zab::Persist* persist : persists) Note(*persist, end_);
+    const uint64_t half = current_->header.bytes / 2;
+    const bool was_past_half = end_ > half;
     end_ += FrameStride(bytes - kFrameHeaderBytes);
     ++next_frame_;
-    if (spares_.empty() && end_ > current_->header.bytes / 2) {
-      wants_spare_ = true;
-    }
+    if (!was_past_half && end_ > half) wants_spare_ = spares_.empty();
   }
   return absl::OkStatus();
 }
@@ -182,9 +182,14 @@ absl::StatusOr<SegmentLog::Spare> SegmentLog::NewSpare(uint64_t bytes) {
     name = fmt::format("spare.{}", next_spare_++);
     bytes = std::max(bytes, NextSegmentBytes());
   }
-  ASSIGN_OR_RETURN(std::unique_ptr<LogFile> file,
-                   folder_->Create(name, bytes));
-  return Spare{std::move(name), std::move(file)};
+  absl::StatusOr<std::unique_ptr<LogFile>> file =
+      folder_->Create(name, bytes);
+  if (!file.ok()) {
+    // The start of one takes up room that others may need.
+    folder_->Remove(name).IgnoreError();
+    return file.status();
+  }
+  return Spare{std::move(name), *std::move(file)};
 }
 
 absl::StatusOr<SegmentLog::Spare> SegmentLog::TakeSpare(uint64_t bytes) {
@@ -207,7 +212,12 @@ bool SegmentLog::wants_spare() const {
 }
 
 absl::Status SegmentLog::PrepareSpare() {
-  if (!wants_spare()) return absl::OkStatus();
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!wants_spare_ || !spares_.empty()) return absl::OkStatus();
+    // Once: if it fails, Append tries again when it needs one.
+    wants_spare_ = false;
+  }
   ASSIGN_OR_RETURN(Spare spare, NewSpare(0));
   std::lock_guard<std::mutex> lock(mutex_);
   spares_.push_back(std::move(spare));

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <unordered_set>
 #include <utility>
 
 #include "base/status_macros.h"
@@ -59,6 +60,26 @@ rocksdb::ColumnFamilyOptions FamilyOptions(
   family.level0_stop_writes_trigger = 60;
   family.compression = rocksdb::kNoCompression;
   return family;
+}
+
+// What is left of each row when all groups are written at once.
+void AddToBatch(const std::vector<TreeRows>& groups,
+                rocksdb::ColumnFamilyHandle* family,
+                rocksdb::WriteBatch* batch) {
+  size_t rows = 0;
+  for (const TreeRows& group : groups) rows += group.rows.size();
+  std::unordered_set<std::string_view> later;
+  later.reserve(rows);
+  for (auto group = groups.rbegin(); group != groups.rend(); ++group) {
+    for (auto row = group->rows.rbegin(); row != group->rows.rend(); ++row) {
+      if (!later.insert(row->key).second) continue;
+      if (row->value) {
+        batch->Put(family, row->key, *row->value);
+      } else {
+        batch->Delete(family, row->key);
+      }
+    }
+  }
 }
 
 }  // namespace
@@ -245,15 +266,7 @@ absl::Status TreeDatabase::Write(const std::vector<TreeRows>& groups) {
   size_t bytes = 0;
   for (const TreeRows& group : groups) bytes += group.bytes;
   rocksdb::WriteBatch batch(bytes + bytes / 4 + 1024);
-  for (const TreeRows& group : groups) {
-    for (const TreeRow& row : group.rows) {
-      if (row.value) {
-        batch.Put(family.get(), row.key, *row.value);
-      } else {
-        batch.Delete(family.get(), row.key);
-      }
-    }
-  }
+  AddToBatch(groups, family.get(), &batch);
   rocksdb::WriteOptions options;
   options.disableWAL = true;
   const rocksdb::Status status = db_->Write(options, &batch);

@@ -56,8 +56,8 @@ class TreeDatabase {
   absl::Status Install(Zxid zxid);
   // Of what Write has written.
   Zxid applied() const;
-  // Each group has the meta row. A crash leaves the image as it was after some
-  // group.
+  // All groups at once; each has the meta row. A crash leaves the image as it was
+  // after some Write.
   absl::Status Write(const std::vector<TreeRows>& groups);
   // What was written is on disk; the zxid it belongs to.
   absl::StatusOr<Zxid> Flush();
