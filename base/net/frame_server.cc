@@ -238,7 +238,8 @@ absl::StatusOr<std::unique_ptr<FrameServer>> FrameServer::Start(
     FrameServerOptions options, HandlerFactory factory) {
   auto impl = std::make_unique<Impl>();
   for (const ListenAddress& address : options.listeners) {
-    auto listener = Listener::Bind(address, options.tcp_congestion);
+    auto listener = Listener::Bind(address, options.tcp_congestion,
+                                   options.keepalive_s);
     if (!listener.ok()) return listener.status();
     impl->listeners.push_back(*std::move(listener));
   }

@@ -47,6 +47,9 @@ struct FrameServerOptions {
   std::shared_ptr<Loop> loop;
   // For sockets' TCP_CONGESTION (rpc::TcpCongestion()); "" leaves the system's.
   std::string tcp_congestion;
+  // A connection on which nothing comes for so long is asked for a sign of life,
+  // and ends when two of these find none. 0: the system's, hours as a rule.
+  int keepalive_s = 0;
 
   // Requests.
   int32_t max_frame_bytes = 100 << 20;

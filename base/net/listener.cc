@@ -88,9 +88,11 @@ std::string HostOf(const sockaddr_storage& address) {
   return text;
 }
 
+void SetNumber(int fd, int level, int option, int value) {
+  setsockopt(fd, level, option, &value, sizeof(value));
+}
 void SetFlag(int fd, int level, int option) {
-  int on = 1;
-  setsockopt(fd, level, option, &on, sizeof(on));
+  SetNumber(fd, level, option, 1);
 }
 
 // A listening socket on `address`, or -1 and errno.
@@ -153,7 +155,8 @@ int ListenAll(std::vector<Address> addresses, int port,
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<Listener>> Listener::Bind(
-    const ListenAddress& address, const std::string& tcp_congestion) {
+    const ListenAddress& address, const std::string& tcp_congestion,
+    int keepalive_s) {
   std::string text = fmt::format("cannot listen on {}:{} (listener {}): ",
                                  address.host, address.port, address.name);
   auto addresses = Resolve(address.host);
@@ -171,6 +174,7 @@ absl::StatusOr<std::shared_ptr<Listener>> Listener::Bind(
   }
   if (error != 0) return absl::UnavailableError(text + strerror(error));
   listener->name_ = address.name;
+  listener->keepalive_s_ = keepalive_s;
   for (int fd : fds) listener->sockets_.emplace_back(fd);
   listener->reserve_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
   return listener;
@@ -242,6 +246,11 @@ void Listener::AcceptSome(size_t index) {
     }
     SetFlag(fd, IPPROTO_TCP, TCP_NODELAY);
     SetFlag(fd, SOL_SOCKET, SO_KEEPALIVE);
+    if (keepalive_s_ > 0) {
+      SetNumber(fd, IPPROTO_TCP, TCP_KEEPIDLE, keepalive_s_);
+      SetNumber(fd, IPPROTO_TCP, TCP_KEEPINTVL, keepalive_s_);
+      SetNumber(fd, IPPROTO_TCP, TCP_KEEPCNT, 2);
+    }
     ConnectionInfo info;
     info.listener = name_;
     info.peer_host = HostOf(peer);

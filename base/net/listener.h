@@ -26,7 +26,8 @@ class Listener : public std::enable_shared_from_this<Listener> {
   using Accepted = std::function<void(int socket, ConnectionInfo info)>;
 
   static absl::StatusOr<std::shared_ptr<Listener>> Bind(
-      const ListenAddress& address, const std::string& tcp_congestion);
+      const ListenAddress& address, const std::string& tcp_congestion,
+      int keepalive_s);
   ~Listener();
 
   int port() const { return port_; }
@@ -49,6 +50,7 @@ class Listener : public std::enable_shared_from_this<Listener> {
 
   std::string name_;
   int port_ = 0;
+  int keepalive_s_ = 0;
   std::vector<Socket> sockets_;
   // Given up for a moment to take in, and end, a connection when the process
   // has no descriptor left: else it would stay in the queue and wake us for ever.

@@ -379,6 +379,7 @@ void Node::Impl::OnPeerMessage(v1::PeerMessage message) {
 void Node::Impl::OnTick() {
   Now now = CurrentTime();
   transport_->OnTick(now.monotonic_ms);
+  peer_door_->OnTick(now.monotonic_ms);
   if (closed_) return;
   if (!failed_) member_->Tick(now);
   CheckKills();

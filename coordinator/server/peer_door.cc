@@ -14,6 +14,8 @@ namespace sillok::coord {
 namespace {
 
 constexpr int64_t kRepeatRefusalMs = 60'000;
+// A peer whose machine is gone is missed after three of these.
+constexpr int kKeepaliveSeconds = 5;
 // Problems remembered so that they are not repeated.
 constexpr size_t kMaxRefusals = 100;
 
@@ -31,12 +33,17 @@ class PeerDoor::Inbound final : public net::FrameHandler {
   Inbound(PeerDoor* owner, std::shared_ptr<net::Connection> connection)
       : owner_(owner),
         connection_(std::move(connection)),
-        stream_(++owner->last_stream_) {}
+        stream_(++owner->last_stream_),
+        heard_ms_(owner->loop_->now_ms()) {
+    owner_->timed_.insert(this);
+  }
+  ~Inbound() override { owner_->timed_.erase(this); }
 
   bool WantsReplies() const override { return false; }
   bool WantsFrame() const override { return !chunk_under_way_; }
 
   void OnFrame(Bytes frame, net::ReplyPtr) override {
+    heard_ms_ = owner_->loop_->now_ms();
     std::string scratch;
     const std::string_view bytes = frame.Flat(&scratch);
     v1::PeerMessage message;
@@ -59,6 +66,14 @@ class PeerDoor::Inbound final : public net::FrameHandler {
       case Phase::kOver:
         return;
     }
+  }
+
+  void OnTick(int64_t now_ms) {
+    if (chunk_under_way_) heard_ms_ = now_ms;
+    if (now_ms - heard_ms_ < owner_->silence_ms_) return;
+    connection_->Close(phase_ == Phase::kSnapshot
+                           ? "a snapshot that does not go on"
+                           : "no hello");
   }
 
   void OnClose(net::CloseReason) override {
@@ -87,6 +102,7 @@ class PeerDoor::Inbound final : public net::FrameHandler {
     }
     from_ = MemberId(message.from());
     if (!message.hello().snapshot()) {
+      owner_->timed_.erase(this);
       phase_ = Phase::kMessages;
       opened_ = true;
       owner_->handler_.on_open(from_, stream_);
@@ -141,6 +157,7 @@ class PeerDoor::Inbound final : public net::FrameHandler {
   PeerDoor* const owner_;
   const std::shared_ptr<net::Connection> connection_;
   const uint64_t stream_;
+  int64_t heard_ms_;
   Phase phase_ = Phase::kHello;
   bool opened_ = false;
   MemberId from_;
@@ -163,9 +180,11 @@ absl::StatusOr<std::unique_ptr<PeerDoor>> PeerDoor::Start(
   server.tcp_congestion = options.tcp_congestion;
   server.max_frame_bytes = kMaxPeerFrameBytes;
   server.idle_timeout_ms = 0;
+  server.keepalive_s = kKeepaliveSeconds;
   server.cold_read_threads = 0;
   std::unique_ptr<PeerDoor> door(
-      new PeerDoor(std::move(loop), disk, store, std::move(handler)));
+      new PeerDoor(options.silence_ms, std::move(loop), disk, store,
+                   std::move(handler)));
   ASSIGN_OR_RETURN(
       door->server_,
       net::FrameServer::Start(
@@ -177,9 +196,10 @@ absl::StatusOr<std::unique_ptr<PeerDoor>> PeerDoor::Start(
   return door;
 }
 
-PeerDoor::PeerDoor(std::shared_ptr<net::Loop> loop, Executor* disk,
-                   CoordinatorStore* store, Handler handler)
-    : loop_(std::move(loop)),
+PeerDoor::PeerDoor(int64_t silence_ms, std::shared_ptr<net::Loop> loop,
+                   Executor* disk, CoordinatorStore* store, Handler handler)
+    : silence_ms_(silence_ms),
+      loop_(std::move(loop)),
       disk_(disk),
       store_(store),
       handler_(std::move(handler)) {}
@@ -187,6 +207,10 @@ PeerDoor::PeerDoor(std::shared_ptr<net::Loop> loop, Executor* disk,
 PeerDoor::~PeerDoor() = default;
 
 void PeerDoor::Stop() { server_->Stop(0); }
+
+void PeerDoor::OnTick(int64_t now_ms) {
+  for (Inbound* inbound : timed_) inbound->OnTick(now_ms);
+}
 
 void PeerDoor::LogRefusal(const std::string& peer, const std::string& problem) {
   const int64_t now_ms = loop_->now_ms();

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -43,6 +44,8 @@ class PeerDoor {
   struct Options {
     std::string listen;  // host:port, port 0 = any
     std::string tcp_congestion;
+    // A connection on which a hello or a chunk is due and does not come ends.
+    int64_t silence_ms = 10'000;
   };
 
   // Listens; serves once the loop runs. `disk` and `store` outlive it.
@@ -52,6 +55,9 @@ class PeerDoor {
   ~PeerDoor();
 
   int port() const { return server_->port(); }
+  // Ends connections that are there for nothing: on which no hello comes, or no
+  // more of a snapshot. Where messages may come, silence is no news.
+  void OnTick(int64_t now_ms);
   // The staged snapshot is installed or thrown away. Any thread.
   void SnapshotConsumed() { *snapshot_busy_ = false; }
   // Ends all connections. The loop must run; not on the loop.
@@ -60,16 +66,18 @@ class PeerDoor {
  private:
   class Inbound;
 
-  PeerDoor(std::shared_ptr<net::Loop> loop, Executor* disk,
+  PeerDoor(int64_t silence_ms, std::shared_ptr<net::Loop> loop, Executor* disk,
            CoordinatorStore* store, Handler handler);
   // Each problem of a peer once in a while.
   void LogRefusal(const std::string& peer, const std::string& problem);
 
+  const int64_t silence_ms_;
   const std::shared_ptr<net::Loop> loop_;
   Executor* const disk_;
   CoordinatorStore* const store_;
   const Handler handler_;
   uint64_t last_stream_ = 0;
+  std::set<Inbound*> timed_;  // those with the time in mind
   std::map<std::string, int64_t> refusals_;  // when they may be said again
   // Shared with what is on its way to the disk.
   const std::shared_ptr<std::atomic<bool>> snapshot_busy_ =

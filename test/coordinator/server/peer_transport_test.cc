@@ -7,6 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "base/net/blocking_link.h"
+#include "base/net/frame_link.h"
 #include "base/net/loop.h"
 #include "base/strand.h"
 #include "coordinator/server/peer_door.h"
@@ -34,7 +36,10 @@ class Endpoint {
               heard.Put({message.from(), message.forward()});
             },
             [](MemberId) {}, [this](MemberId peer) { lost.Put(peer.value()); }});
-    loop_->SetTick(5, [this] { transport_->OnTick(loop_->now_ms()); });
+    loop_->SetTick(5, [this] {
+      transport_->OnTick(loop_->now_ms());
+      if (ticks_door_) door_->OnTick(loop_->now_ms());
+    });
     Listen(0);
     loop_->Start();
     OnLoop([this] { transport_->Start(); });
@@ -68,6 +73,10 @@ class Endpoint {
       transport_->SetPeers(std::move(addresses));
     });
   }
+  // The door's clock goes; before it nothing there runs out.
+  void LetTimePass() {
+    OnLoop([this] { ticks_door_ = true; });
+  }
   bool connected(int peer) {
     bool is = false;
     OnLoop([&] { is = transport_->connected(MemberId(peer)); });
@@ -96,9 +105,11 @@ class Endpoint {
     handler.on_closed = [this](MemberId from, uint64_t stream) {
       transport_->OnInboundClosed(from, stream);
     };
-    auto door =
-        PeerDoor::Start({"127.0.0.1:" + std::to_string(port), ""}, loop_,
-                        &disk_, nullptr, std::move(handler));
+    PeerDoor::Options options;
+    options.listen = "127.0.0.1:" + std::to_string(port);
+    options.silence_ms = 20;
+    auto door = PeerDoor::Start(options, loop_, &disk_, nullptr,
+                                std::move(handler));
     CHECK(door.ok()) << door.status();
     door_ = *std::move(door);
   }
@@ -124,6 +135,7 @@ class Endpoint {
       std::make_shared<net::Loop>("peers", 512);
   std::unique_ptr<PeerTransport> transport_;
   std::unique_ptr<PeerDoor> door_;
+  bool ticks_door_ = false;
 };
 
 // What glog was given meanwhile.
@@ -157,10 +169,20 @@ class LogLines final : public google::LogSink {
 
 using Heard = std::pair<int, std::string>;
 
-TEST(PeerTransportTest, PeersThatAreSetAreDialledAndHeard) {
-  Endpoint one(1), two(2);
+// Both know, and are connected to, one another. Who is the first to dial may be
+// refused once.
+void Acquaint(Endpoint& one, Endpoint& two) {
   one.SetPeers({{MemberId(2), two.address()}});
   two.SetPeers({{MemberId(1), one.address()}});
+  ASSERT_TRUE(one.ConnectedSoon(2));
+  ASSERT_TRUE(two.ConnectedSoon(1));
+  while (one.lost.size() > 0) one.lost.Take();
+  while (two.lost.size() > 0) two.lost.Take();
+}
+
+TEST(PeerTransportTest, PeersThatAreSetAreDialledAndHeard) {
+  Endpoint one(1), two(2);
+  Acquaint(one, two);
   one.Send(2, "a");
   one.Send(2, "b");
   EXPECT_EQ(two.heard.Take(), Heard(1, "a"));
@@ -171,18 +193,16 @@ TEST(PeerTransportTest, PeersThatAreSetAreDialledAndHeard) {
 
 TEST(PeerTransportTest, ThisMemberItselfIsNoPeer) {
   Endpoint one(1), two(2);
+  Acquaint(one, two);
   one.SetPeers({{MemberId(1), one.address()}, {MemberId(2), two.address()}});
-  two.SetPeers({{MemberId(1), one.address()}});
-  ASSERT_TRUE(one.ConnectedSoon(2));
+  EXPECT_TRUE(one.connected(2));
   EXPECT_FALSE(one.connected(1));
 }
 
 TEST(PeerTransportTest, AStrangerIsToldWhyItIsNotTakenIn) {
   LogLines log;
   Endpoint one(1), two(2), stranger(3);
-  one.SetPeers({{MemberId(2), two.address()}});
-  two.SetPeers({{MemberId(1), one.address()}});
-  ASSERT_TRUE(one.ConnectedSoon(2));
+  Acquaint(one, two);
   stranger.SetPeers({{MemberId(1), one.address()}});
   ASSERT_TRUE(stranger.lost.Take().has_value());
   EXPECT_FALSE(stranger.connected(1));
@@ -218,10 +238,7 @@ TEST(PeerTransportTest, AMemberOfAnotherEnsembleIsRefusedAndNotAllTheTime) {
 
 TEST(PeerTransportTest, WhoIsLetGoGetsTheLastMessageAndIsNotHeardAnyMore) {
   Endpoint one(1), two(2);
-  one.SetPeers({{MemberId(2), two.address()}});
-  two.SetPeers({{MemberId(1), one.address()}});
-  ASSERT_TRUE(two.ConnectedSoon(1));
-  ASSERT_TRUE(one.ConnectedSoon(2));
+  Acquaint(one, two);
   one.SendAndSetPeers(2, "you are out", {});
   EXPECT_EQ(two.heard.Take(), Heard(1, "you are out"));
   EXPECT_EQ(two.lost.Take(), 1);
@@ -233,9 +250,7 @@ TEST(PeerTransportTest, WhoIsLetGoGetsTheLastMessageAndIsNotHeardAnyMore) {
 
 TEST(PeerTransportTest, APeerThatHasMovedIsDialledWhereItIsNow) {
   Endpoint one(1), two(2);
-  one.SetPeers({{MemberId(2), two.address()}});
-  two.SetPeers({{MemberId(1), one.address()}});
-  ASSERT_TRUE(one.ConnectedSoon(2));
+  Acquaint(one, two);
   two.Move();
   ASSERT_TRUE(one.lost.Take().has_value());
   one.SetPeers({{MemberId(2), two.address()}});
@@ -254,6 +269,62 @@ TEST(PeerTransportTest, APeerThatComesLateIsDialledAgainAndAgain) {
   one.SetPeers({{MemberId(2), address}});
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(one.lost.Take().has_value());
   EXPECT_FALSE(one.connected(2));
+}
+
+// What a peer could do with a socket of its own.
+std::unique_ptr<net::BlockingLink> Connect(const Endpoint& to) {
+  const auto at = net::SplitHostPort(to.address());
+  auto link = net::BlockingLink::Dial({at->host, at->port, ""});
+  CHECK(link.ok()) << link.status();
+  return *std::move(link);
+}
+std::string SnapshotHello(int from, int to) {
+  PeerOptions options;
+  options.self = MemberId(from);
+  options.ensemble = "e";
+  return MakeHello(options, MemberId(to), true).SerializeAsString();
+}
+std::string RefusalOf(net::BlockingLink& link) {
+  auto frame = link.Read(1'000);
+  CHECK(frame.ok()) << frame.status();
+  v1::PeerAck ack;
+  CHECK(ack.ParseFromString(*frame));
+  return ack.refused();
+}
+
+TEST(PeerDoorTest, AConnectionWithoutAHelloEnds) {
+  Endpoint one(1);
+  auto link = Connect(one);
+  one.LetTimePass();
+  EXPECT_FALSE(link->Read(1'000).ok());
+}
+
+TEST(PeerDoorTest, ASilentPeerIsNotSentAwayForIt) {
+  Endpoint one(1), two(2);
+  Acquaint(one, two);
+  auto stranger = Connect(two);
+  two.LetTimePass();
+  EXPECT_FALSE(stranger->Read(1'000).ok());  // so long it took, and more
+  EXPECT_TRUE(one.connected(2));
+  EXPECT_EQ(one.lost.size(), 0u);
+}
+
+TEST(PeerDoorTest, ASnapshotThatDoesNotGoOnMakesRoomForTheNext) {
+  Endpoint one(1);
+  one.SetPeers({{MemberId(2), "127.0.0.1:1"}, {MemberId(3), "127.0.0.1:1"}});
+  auto first = Connect(one);
+  ASSERT_TRUE(first->Write(SnapshotHello(2, 1)).ok());
+  EXPECT_EQ(RefusalOf(*first), "");
+  auto second = Connect(one);
+  ASSERT_TRUE(second->Write(SnapshotHello(3, 1)).ok());
+  EXPECT_EQ(RefusalOf(*second), "another snapshot is being taken in");
+  one.LetTimePass();
+  EXPECT_FALSE(first->Read(1'000).ok());
+  // The place is given back behind what the disk still had to do.
+  ASSERT_TRUE(net::Eventually([&] {
+    auto third = Connect(one);
+    return third->Write(SnapshotHello(3, 1)).ok() && RefusalOf(*third) == "";
+  }));
 }
 
 }  // namespace
