@@ -25,6 +25,7 @@ namespace {
 
 // Between two looks at those who join, and before something is tried again.
 constexpr int64_t kPauseMs = 200;
+constexpr int64_t kEarlyMs = 2'000;
 
 struct Change {
   std::vector<std::string> joining;
@@ -122,7 +123,10 @@ class Changer {
       if (response.code() == v1::OK) return Take(response);
       const bool unknown = response.code() == v1::CONNECTION_LOSS ||
                            response.code() == v1::OPERATION_TIMEOUT;
-      const bool again = (unknown && from_version_ == -1) ||
+      // One that has just come may not be heard by the leader yet.
+      const bool early = response.code() == v1::NEW_CONFIG_NO_QUORUM &&
+                         waited_ms < kEarlyMs;
+      const bool again = (unknown && from_version_ == -1) || early ||
                          response.code() == v1::RECONFIG_IN_PROGRESS;
       if (!again || waited_ms >= context_.timeout_ms()) {
         session_.Refuse(response.code(), "reconfig",
