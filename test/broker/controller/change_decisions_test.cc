@@ -181,6 +181,23 @@ TEST_F(ChangeDecisionsTest, ValidateOnlyGrowsNothing) {
   EXPECT_EQ(state_.FindTopic("t")->partitions.size(), 1u);
 }
 
+TEST_F(ChangeDecisionsTest, ATopicNamedTwiceDoesNotGrow) {
+  Create("t", {{1, 2}});
+  v1::CreatePartitionsRequest request;
+  for (const int32_t total : {2, 3}) {
+    v1::MorePartitions* topic = request.add_topics();
+    topic->set_name("t");
+    topic->set_total_count(total);
+  }
+  const v1::CreatePartitionsResponse response =
+      decisions_.CreatePartitions(request);
+  ASSERT_EQ(response.topics_size(), 2);
+  for (const v1::TopicResult& result : response.topics()) {
+    EXPECT_EQ(result.error_code(), v1::INVALID_REQUEST);
+  }
+  EXPECT_EQ(state_.FindTopic("t")->partitions.size(), 1u);
+}
+
 TEST_F(ChangeDecisionsTest, ATopicThatIsBeingDeletedDoesNotGrow) {
   Create("t", {{1, 2}});
   v1::DeleteTopicsRequest remove;
@@ -235,6 +252,22 @@ TEST_F(ChangeDecisionsTest, UncleanElectionTakesAnyLiveReplicaOnlyWhereNoneLeads
             "t-0 NONE, t-1 ELECTION_NOT_NEEDED, "
             "u-0 ELIGIBLE_LEADERS_NOT_AVAILABLE");
   EXPECT_EQ(Show("t", 0), "leader 2 epoch 2 version 2 isr 2");
+}
+
+TEST_F(ChangeDecisionsTest, WhoeverLeadsAfterNobodyIsInSyncAlone) {
+  Create("t", {{1, 2, 3}});
+  // Without a leader the set names those that may have gone.
+  P().leader = -1;
+  EXPECT_EQ(Elect(v1::ELECTION_PREFERRED, {{"t", {0}}}), "t-0 NONE");
+  EXPECT_EQ(Show(), "leader 1 epoch 1 version 1 isr 1");
+}
+
+TEST_F(ChangeDecisionsTest, AnUncleanElectionTakesOneInSyncFirst) {
+  Create("t", {{1, 2, 3}});
+  P().leader = -1;
+  P().isr = {2};
+  EXPECT_EQ(Elect(v1::ELECTION_UNCLEAN, {{"t", {0}}}), "t-0 NONE");
+  EXPECT_EQ(Show(), "leader 2 epoch 1 version 1 isr 2");
 }
 
 TEST_F(ChangeDecisionsTest, AnUnknownElectionTypeIsRefused) {

@@ -430,6 +430,50 @@ TEST_F(LogTest, ABatchWithAnOffsetOrLengthThatCannotBeIsAnErrorNotAnEnd) {
   }
 }
 
+TEST_F(LogTest, AnUncleanStartBelievesNoSnapshotOfWhatItReadsAnew) {
+  Open();
+  ASSERT_TRUE(Append(MakeBatch(6)).ok());
+  const std::string snapshot =
+      std::string(kPath) + "/00000000000000000004.snapshot";
+  disk_.Put(snapshot, "of records that are not these");
+  ASSERT_NO_FATAL_FAILURE(Open());
+  EXPECT_FALSE(disk_.Exists(snapshot).value());
+}
+
+TEST_F(LogTest, SnapshotsBeyondACutDoNotComeBackAfterAPowerCut) {
+  Open();
+  ASSERT_TRUE(Append(MakeBatch(3)).ok());
+  ASSERT_TRUE(Append(MakeBatch(3, 3)).ok());
+  ASSERT_TRUE(log_->Roll(kNowMs).ok());
+  ASSERT_TRUE(log_->Flush().ok());
+  const std::string snapshot =
+      std::string(kPath) + "/00000000000000000006.snapshot";
+  ASSERT_TRUE(disk_.Exists(snapshot).value());
+  ASSERT_TRUE(log_->TruncateTo(Offset(3)).ok());
+  log_.reset();
+  std::mt19937_64 random(1);
+  disk_.Crash(FakeFileSystem::Loss::kAll, &random);
+  EXPECT_FALSE(disk_.Exists(snapshot).value());
+}
+
+TEST_F(LogTest, EpochsOfRecordsThatWereCutOffAreNotKnownAfterAPowerCut) {
+  Open();
+  ASSERT_TRUE(log_->AssignEpoch(LeaderEpoch(1)).ok());
+  ASSERT_TRUE(Append(MakeBatch(3), LeaderEpoch(1)).ok());
+  ASSERT_TRUE(Append(MakeBatch(3, 3), LeaderEpoch(1)).ok());
+  ASSERT_TRUE(log_->AssignEpoch(LeaderEpoch(2)).ok());
+  ASSERT_TRUE(Append(MakeBatch(3, 6), LeaderEpoch(2)).ok());
+  ASSERT_TRUE(log_->Flush().ok());
+  ASSERT_TRUE(log_->TruncateTo(Offset(3)).ok());
+  ASSERT_FALSE(lowered_to_.empty());
+  log_.reset();
+  std::mt19937_64 random(1);
+  disk_.Crash(FakeFileSystem::Loss::kAll, &random);
+  ASSERT_NO_FATAL_FAILURE(Open(false, lowered_to_.back()));
+  EXPECT_EQ(log_->end_offset(), Offset(3));
+  EXPECT_EQ(log_->view()->latest_epoch(), LeaderEpoch(1));
+}
+
 TEST_F(LogTest, AReaderThatFollowsTheEndIsGivenTheLastAppendAndNotMore) {
   Open();
   int64_t older = 0;  // bytes in earlier segments

@@ -30,14 +30,19 @@ def read_bugs(path):
 def find_function(text, name):
     """Where its first line begins, and where its body does and ends."""
     at = text.index(f" {name}(")
+    # A call ends with a semicolon before any body begins.
+    while text.find(";", at) < text.find("{\n", at):
+        at = text.index(f" {name}(", at + 1)
     begin = text.rindex("\n", 0, at) + 1
     body = text.index("{\n", at) + 2
-    return begin, body, text.index("\n}\n", body) + 1
+    line = text[begin:]
+    indent = line[:len(line) - len(line.lstrip(" "))]
+    return begin, body, text.index(f"\n{indent}}}\n", body) + 1
 
 
 def plant(text, function, bugs):
     begin, body, end = find_function(text, function)
-    returns_nothing = text.startswith("void ", begin)
+    returns_nothing = text[begin:].lstrip(" ").startswith("void ")
     copies = []
     for bug in bugs:
         original = text[body:end]
@@ -65,7 +70,7 @@ def main():
         files[file] = plant(files[file], function, its_bugs)
     for file, text in files.items():
         with open(os.path.join(out_folder, file), "w") as out:
-            out.write('#include "test/broker/group/planted/planted.h"\n')
+            out.write('#include "test/support/planted_bugs/planted.h"\n')
             out.write(text)
 
 

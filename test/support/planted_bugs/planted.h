@@ -1,6 +1,6 @@
 // Which bug runs: the one that the environment names.
-#ifndef SILLOK_TEST_BROKER_GROUP_PLANTED_PLANTED_H_
-#define SILLOK_TEST_BROKER_GROUP_PLANTED_PLANTED_H_
+#ifndef SILLOK_TEST_SUPPORT_PLANTED_BUGS_PLANTED_H_
+#define SILLOK_TEST_SUPPORT_PLANTED_BUGS_PLANTED_H_
 
 #include <cstdlib>
 #include <string_view>
@@ -14,4 +14,4 @@ inline bool Planted(std::string_view name) {
 
 }  // namespace sillok
 
-#endif  // SILLOK_TEST_BROKER_GROUP_PLANTED_PLANTED_H_
+#endif  // SILLOK_TEST_SUPPORT_PLANTED_BUGS_PLANTED_H_
