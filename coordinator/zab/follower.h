@@ -2,6 +2,7 @@
 #ifndef SILLOK_COORDINATOR_ZAB_FOLLOWER_H_
 #define SILLOK_COORDINATOR_ZAB_FOLLOWER_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 
@@ -50,7 +51,10 @@ class Follower {
   bool in_broadcast() const { return phase_ == Phase::kBroadcast; }
   // It has been silent for so long that others who look for a leader are right.
   bool suspects_leader() const {
-    return heard_leader_ && silent_ticks_ >= local_->options.silence_ticks / 2;
+    const Options& options = local_->options;
+    return heard_leader_ &&
+           silent_ticks_ >=
+               std::max(options.silence_ticks / 2, 2 * options.heartbeat_ticks);
   }
   // The leader is silent, gone or not one: look for another.
   bool given_up() const { return given_up_; }

@@ -117,10 +117,6 @@ void Memberships::Update() {
   end_quorum_ = steps_.size();
   first_quorum_ = end_quorum_ - 1;
   if (pending() && !faults_.only_new_quorum) --first_quorum_;
-  if (pending() && faults_.only_old_quorum) {
-    first_quorum_ = end_quorum_ - 2;
-    --end_quorum_;
-  }
 
   contacts_.clear();
   std::vector<MemberId> voters, observers;

@@ -44,9 +44,8 @@ struct ZabFaults {
   bool serve_before_quorum = false;
 
   // Of a change of the membership:
-  // While it is pending only the new, or only the old voters count.
+  // While it is pending only the new voters count.
   bool only_new_quorum = false;
-  bool only_old_quorum = false;
   // Its truncation leaves it in force.
   bool keep_pending = false;
   // A member that starts does not look for one behind what it has applied.

@@ -6,10 +6,10 @@
 #include <memory>
 #include <optional>
 #include <sstream>
-#include <unordered_set>
 #include <utility>
 
 #include "coordinator/zab/zab.h"
+#include "test/sim/flat_set.h"
 #include "test/sim/keyed_random.h"
 #include "test/sim/zab_checkers.h"
 #include "test/sim/zab_image.h"
@@ -99,6 +99,11 @@ class World {
   }
 
   std::vector<Choice> Choices() const {
+    if (options_->prompt_disks) {
+      for (size_t i = 0; i < n_; ++i) {
+        if (!nodes_[i]->writes.empty()) return WhileWriting(i);
+      }
+    }
     std::vector<Choice> all = Moves();
     const bool quiet = all.empty();
     for (size_t i = 0; i < n_; ++i) {
@@ -260,6 +265,25 @@ class World {
       if (!nodes_[i]->writes.empty()) {
         all.push_back({Choice::Kind::kWrite, i});
       }
+    }
+    return all;
+  }
+
+  // What `i` can do itself while its disk is busy. That the write gets durable
+  // and then `i` crashes comes later.
+  std::vector<Choice> WhileWriting(size_t i) const {
+    std::vector<Choice> all = {{Choice::Kind::kWrite, i}};
+    for (size_t from = 0; from < n_; ++from) {
+      if (!links_[from * n_ + i].empty()) {
+        all.push_back({Choice::Kind::kDeliver, from, i});
+      }
+    }
+    if (transactions_ > 0 && Serves(i)) {
+      all.push_back({Choice::Kind::kPropose, i});
+    }
+    if (crashes_ == 0) return all;
+    for (size_t kept = 0; kept < nodes_[i]->writes.size(); ++kept) {
+      all.push_back({Choice::Kind::kCrash, i, kept});
     }
     return all;
   }
@@ -441,7 +465,7 @@ struct Frame {
 SmallScopeResult ExploreSmallScope(const SmallScopeOptions& options) {
   SmallScopeResult result;
   Violation violation;
-  std::unordered_set<uint64_t> seen;
+  FlatSet seen;
   std::vector<Frame> path;
   auto enter = [&](std::unique_ptr<World> world, std::string step) {
     ++result.states;
@@ -460,7 +484,7 @@ SmallScopeResult ExploreSmallScope(const SmallScopeOptions& options) {
   };
   auto first = std::make_unique<World>(options, &violation, &result);
   first->Calm();
-  seen.insert(first->Hash());
+  seen.Insert(first->Hash());
   enter(std::move(first), "an ensemble with a leader");
   while (!path.empty() && !violation.found()) {
     Frame& frame = path.back();
@@ -478,7 +502,7 @@ SmallScopeResult ExploreSmallScope(const SmallScopeOptions& options) {
     world->Do(choice);
     if (violation.found()) {
       path.push_back({nullptr, {}, 0, std::move(step)});
-    } else if (seen.insert(world->Hash()).second) {
+    } else if (seen.Insert(world->Hash())) {
       enter(std::move(world), std::move(step));
     }
   }

@@ -17,6 +17,8 @@ struct SmallScopeOptions {
   int crashes = 2;
   // Rounds of ticks in one schedule, taken only when nothing else can happen.
   int ticks = 24;
+  // While a member's disk is busy nobody else moves, see below.
+  bool prompt_disks = false;
   // Gives up beyond this many states.
   uint64_t max_states = ~uint64_t{0};
   zab::ZabFaults faults;
@@ -47,6 +49,13 @@ struct SmallScopeResult {
 // Two things are done at once and in one order, to keep the number of schedules
 // finite in practice: votes (they are but hints, which discovery checks) and
 // answers to heartbeats. A crash shows to the others as the end of its link.
+//
+// With `prompt_disks` a member whose disk is busy is the only one that moves: it
+// takes what is on its way to it already, its write gets durable, or it crashes
+// and loses it. What others do meanwhile neither needs nor disturbs any of these,
+// so it may as well come later; what is left out are schedules in which a member
+// hears, with a write still under way, of something that others did after it was
+// issued. It is a bound, then, and no mere reordering.
 SmallScopeResult ExploreSmallScope(const SmallScopeOptions& options);
 
 }  // namespace sillok::sim

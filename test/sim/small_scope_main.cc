@@ -1,7 +1,8 @@
 // Explores every schedule of a small ensemble and says how many states it has.
 //
 //   bazel run //test/sim:small_scope -- [--members 3] [--transactions 2]
-//       [--crashes 2] [--ticks 24] [--max-states N] [--plant BUG]
+//       [--crashes 2] [--ticks 24] [--max-states N] [--prompt-disks 1]
+//       [--plant BUG]
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
@@ -16,7 +17,7 @@ namespace {
 int Usage() {
   std::cerr << "usage: small_scope [--members N] [--transactions N]\n"
                "       [--crashes N] [--ticks N] [--max-states N]"
-               " [--plant BUG]\n";
+               " [--prompt-disks 0|1]\n       [--plant BUG]\n";
   return 2;
 }
 
@@ -36,6 +37,8 @@ int main(int argc, char** argv) {
       options.crashes = value;
     } else if (flag == "--ticks") {
       options.ticks = value;
+    } else if (flag == "--prompt-disks") {
+      options.prompt_disks = value != 0;
     } else if (flag == "--max-states") {
       options.max_states = std::strtoull(argv[i + 1], nullptr, 10);
     } else {

@@ -28,7 +28,6 @@ inline constexpr PlantedBug kPlantedBugs[] = {
     {"promise_twice", &zab::ZabFaults::promise_twice},
     {"serve_before_quorum", &zab::ZabFaults::serve_before_quorum},
     {"only_new_quorum", &zab::ZabFaults::only_new_quorum},
-    {"only_old_quorum", &zab::ZabFaults::only_old_quorum},
     {"keep_pending", &zab::ZabFaults::keep_pending},
     {"forget_at_start", &zab::ZabFaults::forget_at_start},
     {"snapshot_without_membership",
