@@ -60,12 +60,10 @@ MemberWorld::MemberWorld(MemberWorldOptions options)
   for (size_t i = 0; i < nodes_.size(); ++i) {
     MemberId id(static_cast<int32_t>(i));
     nodes_[i].wall_offset_ms = random_.Range(-20000, 20000, kSkew, i);
-    if (i < swarm_.nodes) {
-      voters_.push_back(id);
-      voter_images_.push_back(&nodes_[i].disk.image());
-    } else {
-      observers_.push_back(id);
-    }
+    const bool votes = i < swarm_.nodes;
+    (votes ? voters_ : observers_).push_back(id);
+    images_.push_back(&nodes_[i].disk.image());
+    membership_.members.push_back({id, votes, ""});
   }
   for (size_t c = 0; c < swarm_.clients; ++c) {
     clients_.emplace_back().core = std::make_unique<MemberClient>(

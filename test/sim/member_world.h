@@ -16,6 +16,7 @@
 
 #include "base/ids.h"
 #include "coordinator/server/member.h"
+#include "coordinator/zab/membership.h"
 #include "test/sim/disk.h"
 #include "test/sim/event_queue.h"
 #include "test/sim/keyed_random.h"
@@ -248,7 +249,9 @@ class MemberWorld {
   std::vector<Node> nodes_;
   std::vector<MemberId> voters_;
   std::vector<MemberId> observers_;
-  std::vector<const ZabImage*> voter_images_;
+  // Both by member id.
+  std::vector<const ZabImage*> images_;
+  zab::Membership membership_;
   std::vector<Link> links_;
   std::vector<Stream> streams_{1};  // by connection id; none is 0
   std::vector<Client> clients_;

@@ -164,7 +164,7 @@ void MemberWorld::OnApplied(size_t i) {
 }
 
 void MemberWorld::CheckKept() {
-  if (!committed_.empty()) kept_.Check(voter_images_, committed());
+  if (!committed_.empty()) kept_.Check(images_, membership_, committed());
 }
 
 // ---- Storage
