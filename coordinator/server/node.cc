@@ -263,20 +263,7 @@ absl::Status Node::Impl::Listen() {
 }
 
 absl::Status Node::Impl::OpenPeerDoor() {
-  PeerDoor::Handler handler;
-  handler.check = [this](const v1::PeerMessage& hello) {
-    return transport_->CheckHello(hello);
-  };
-  handler.on_open = [this](MemberId from, uint64_t stream) {
-    transport_->OnInboundOpen(from, stream);
-  };
-  handler.on_message = [this](MemberId from, uint64_t stream,
-                              v1::PeerMessage message) {
-    return transport_->OnInboundMessage(from, stream, std::move(message));
-  };
-  handler.on_closed = [this](MemberId from, uint64_t stream) {
-    transport_->OnInboundClosed(from, stream);
-  };
+  PeerDoor::Handler handler = transport_->MakeDoorHandler();
   handler.on_snapshot = [this](MemberId from, uint32_t epoch, Zxid zxid,
                                const std::string& ensemble_row) {
     member_->OnSnapshotReceived(from, epoch, zxid, ensemble_row);

@@ -264,6 +264,24 @@ std::string PeerTransport::address(MemberId peer) const {
   return it == links_.end() ? "" : it->second->address();
 }
 
+PeerDoor::Handler PeerTransport::MakeDoorHandler() {
+  PeerDoor::Handler handler;
+  handler.check = [this](const v1::PeerMessage& hello) {
+    return CheckHello(hello);
+  };
+  handler.on_open = [this](MemberId from, uint64_t stream) {
+    OnInboundOpen(from, stream);
+  };
+  handler.on_message = [this](MemberId from, uint64_t stream,
+                              v1::PeerMessage message) {
+    return OnInboundMessage(from, stream, std::move(message));
+  };
+  handler.on_closed = [this](MemberId from, uint64_t stream) {
+    OnInboundClosed(from, stream);
+  };
+  return handler;
+}
+
 std::string PeerTransport::CheckHello(const v1::PeerMessage& message) const {
   const std::string me = "member " + std::to_string(options_.self.value());
   if (!message.has_hello()) return "the first message must be a hello";

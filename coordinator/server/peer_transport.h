@@ -19,6 +19,7 @@
 #include "base/ids.h"
 #include "base/net/buffer_cache.h"
 #include "base/net/loop.h"
+#include "coordinator/server/peer_door.h"
 #include "google/protobuf/message_lite.h"
 #include "proto/peer.pb.h"
 
@@ -81,6 +82,9 @@ class PeerTransport {
   // "" if it is no peer.
   std::string address(MemberId peer) const;
 
+  // What a door needs to give what it takes in to this transport, which must
+  // outlive it. Snapshots (on_snapshot) are not its business.
+  PeerDoor::Handler MakeDoorHandler();
   // Says whether a hello is one for us: empty, or what is wrong.
   std::string CheckHello(const v1::PeerMessage& message) const;
   // A peer's connection: `stream` is unique among all of them. A newer one of a

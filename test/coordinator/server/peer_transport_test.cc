@@ -91,25 +91,11 @@ class Endpoint {
 
  private:
   void Listen(int port) {
-    PeerDoor::Handler handler;
-    handler.check = [this](const v1::PeerMessage& hello) {
-      return transport_->CheckHello(hello);
-    };
-    handler.on_open = [this](MemberId from, uint64_t stream) {
-      transport_->OnInboundOpen(from, stream);
-    };
-    handler.on_message = [this](MemberId from, uint64_t stream,
-                                v1::PeerMessage message) {
-      return transport_->OnInboundMessage(from, stream, std::move(message));
-    };
-    handler.on_closed = [this](MemberId from, uint64_t stream) {
-      transport_->OnInboundClosed(from, stream);
-    };
     PeerDoor::Options options;
     options.listen = "127.0.0.1:" + std::to_string(port);
     options.silence_ms = 20;
     auto door = PeerDoor::Start(options, loop_, &disk_, nullptr,
-                                std::move(handler));
+                                transport_->MakeDoorHandler());
     CHECK(door.ok()) << door.status();
     door_ = *std::move(door);
   }
