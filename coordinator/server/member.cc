@@ -330,7 +330,7 @@ void Member::Apply(const zab::Entry& entry, Now now) {
   if (mine != nullptr) {
     ConnectionId id = mine->connection;
     connections_.at(id).pending.ExecuteBefore(
-        ticket,
+        ticket, tree_->applied(),
         [&](const v1::SessionRequest& request, int64_t since_ms,
             PendingRequests::Messages* messages) {
           Execute(id, request, since_ms, messages);

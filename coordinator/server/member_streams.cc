@@ -244,7 +244,7 @@ void Member::Answer(Ticket ticket, const v1::CoordResponse& response,
   bool over = info.kind == TicketKind::kClose ||
               response.code() == v1::SESSION_EXPIRED ||
               response.code() == v1::SESSION_MOVED;
-  connection.pending.Resolve(ticket, std::move(message));
+  connection.pending.Resolve(ticket, tree_->applied(), std::move(message));
   Flush(info.connection, connection);
   if (!over) return;
   EndStream(info.connection, info.kind == TicketKind::kClose

@@ -21,39 +21,55 @@ void PendingRequests::AddLocal(v1::SessionRequest request,
   slots_.push_back(std::move(slot));
 }
 
-bool PendingRequests::Resolve(Ticket ticket, v1::SessionResponse response) {
+bool PendingRequests::Resolve(Ticket ticket, Zxid applied,
+                              v1::SessionResponse response) {
   // Nearly always the first one.
   auto it = std::find_if(slots_.begin(), slots_.end(), [&](const Slot& slot) {
     return slot.kind == Slot::Kind::kForwarded && slot.ticket == ticket;
   });
   if (it == slots_.end()) return false;
   it->kind = Slot::Kind::kReady;
+  // What happens before it is sent comes behind it.
+  if (it->overtook_at) response.set_zxid(applied.value());
   it->messages.push_back(std::move(response));
   --undecided_;
   return true;
 }
 
-void PendingRequests::ExecuteBefore(Ticket ticket, const Execute& execute) {
+void PendingRequests::ExecuteBefore(Ticket ticket, Zxid applied,
+                                    const Execute& execute) {
+  bool undecided = false;
   for (Slot& slot : slots_) {
-    if (slot.kind == Slot::Kind::kForwarded && slot.ticket == ticket) return;
+    if (slot.kind == Slot::Kind::kForwarded) {
+      if (slot.ticket == ticket) {
+        if (undecided) SetOvertook(&slot, applied);
+        return;
+      }
+      undecided = true;
+    }
     if (slot.kind != Slot::Kind::kLocal) continue;
     execute(slot.request, slot.since_ms, &slot.messages);
     slot.request.Clear();
     slot.kind = Slot::Kind::kReady;
-    slot.read_ahead = true;
-    ++read_ahead_;
+    SetOvertook(&slot, applied);
   }
 }
 
+void PendingRequests::SetOvertook(Slot* slot, Zxid applied) {
+  slot->overtook_at = applied;
+  ++overtaking_;
+}
+
 void PendingRequests::AddEvent(v1::SessionResponse event, Messages* out) {
-  if (read_ahead_ == 0) {
+  if (overtaking_ == 0) {
     out->push_back(std::move(event));
     return;
   }
   // Such a read was made before this change, and may be the one that set the
-  // watch; the event follows the last of them.
+  // watch; such a write made a change whose event must come first. The event
+  // follows the last of them.
   for (size_t i = slots_.size(); i-- > 0;) {
-    if (!slots_[i].read_ahead) continue;
+    if (!slots_[i].overtook_at) continue;
     slots_[i].messages.push_back(std::move(event));
     return;
   }
@@ -69,18 +85,19 @@ void PendingRequests::Flush(const Execute& execute, Messages* out) {
       LimitZxid(&slot);
       std::move(slot.messages.begin(), slot.messages.end(),
                 std::back_inserter(*out));
-      read_ahead_ -= slot.read_ahead;
+      overtaking_ -= slot.overtook_at.has_value();
     }
     slots_.pop_front();
   }
 }
 
 void PendingRequests::LimitZxid(Slot* slot) const {
-  if (read_ahead_ == 0 || slot->read_ahead) return;
-  auto read = std::find_if(slots_.begin(), slots_.end(),
-                           [](const Slot& s) { return s.read_ahead; });
+  if (overtaking_ == 0 || slot->overtook_at) return;
+  auto first = std::find_if(slots_.begin(), slots_.end(), [](const Slot& s) {
+    return s.overtook_at.has_value();
+  });
   for (v1::SessionResponse& message : slot->messages) {
-    if (message.zxid() == 0) message.set_zxid(read->messages.front().zxid());
+    if (message.zxid() == 0) message.set_zxid(first->overtook_at->value());
   }
 }
 

@@ -11,8 +11,10 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <optional>
 #include <vector>
 
+#include "base/ids.h"
 #include "proto/coordinator.pb.h"
 
 namespace sillok::coord {
@@ -34,23 +36,25 @@ class PendingRequests {
   // If nothing is (empty()), the caller may as well answer it at once.
   void AddLocal(v1::SessionRequest request, int64_t since_ms);
 
-  // The leader's decision about `ticket` is known, and this member shows it.
-  // False when there is no such request waiting.
-  bool Resolve(Ticket ticket, v1::SessionResponse response);
+  // The leader's decision about `ticket` is known, and this member shows it: its
+  // tree stands at `applied`. False when there is no such request waiting.
+  bool Resolve(Ticket ticket, Zxid applied, v1::SessionResponse response);
 
-  // Carries out the local requests before `ticket`, whose transaction is about
-  // to be applied: they must not see what a later request of the same session
-  // does. Their replies wait for their turn.
-  void ExecuteBefore(Ticket ticket, const Execute& execute);
+  // The transaction of `ticket` is about to be applied to a tree that stands at
+  // `applied`. Carries out the local requests before it, which must not see what
+  // a later request of the same session does; their replies wait for their turn.
+  // Where the leader has not decided an earlier request yet (a refusal takes a
+  // round of its own), the events of this transaction wait, too.
+  void ExecuteBefore(Ticket ticket, Zxid applied, const Execute& execute);
 
-  // A watch event that is due now: goes to `out`, or behind the last read that is
-  // carried out but not sent. Other replies that wait show the change when they
-  // go, and so must come after it.
+  // A watch event that is due now: goes to `out`, or behind the last request
+  // that ExecuteBefore has let overtake another. Other replies that wait show
+  // the change when they go, and so must come after it.
   void AddEvent(v1::SessionResponse event, Messages* out);
 
   // Moves to `out` what may be sent now, carrying out local requests whose turn
-  // it is. A response (without a zxid) in front of a read that is carried out
-  // already gets that read's: it shows no more.
+  // it is. A response (without a zxid) in front of one that has overtaken it
+  // gets the zxid of before that: it shows no more.
   void Flush(const Execute& execute, Messages* out);
 
   bool empty() const { return slots_.empty(); }
@@ -67,15 +71,17 @@ class PendingRequests {
     Ticket ticket = 0;
     v1::SessionRequest request;  // kLocal
     int64_t since_ms = 0;        // kLocal
-    Messages messages;           // kReady
-    bool read_ahead = false;     // kReady, by ExecuteBefore
+    Messages messages;           // kReady; kForwarded: its events
+    // Happened while something before it waited, on a tree that stood here.
+    std::optional<Zxid> overtook_at;
   };
 
+  void SetOvertook(Slot* slot, Zxid applied);
   void LimitZxid(Slot* slot) const;
 
   std::deque<Slot> slots_;
   size_t undecided_ = 0;  // slots of kind kForwarded
-  size_t read_ahead_ = 0;  // slots that are read_ahead
+  size_t overtaking_ = 0;  // slots that have overtaken others
 };
 
 }  // namespace sillok::coord

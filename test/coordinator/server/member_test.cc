@@ -92,6 +92,37 @@ TEST_F(MemberTest, AnEventNeverOvertakesTheHeldReadThatSetItsWatch) {
                           "event NODE_DATA_CHANGED /a", "4 OK"));
 }
 
+// The event belongs to the second write: nothing of it may be seen before the
+// first one is answered. Events of later changes keep their place behind it.
+TEST_F(MemberTest, TheEventOfAWriteWaitsForTheRefusalOfAnEarlierOne) {
+  FakeClient* client = ensemble_.Connect(follower_);
+  FakeClient* other = ensemble_.Connect(leader_);
+  ensemble_.Call(client, Create("/a", "1"));
+  ensemble_.Call(client, Create("/b", "1"));
+  ensemble_.Call(client, Get("/a", true));
+  ensemble_.Call(client, Get("/b", true));
+  client->TakeLines();
+  const size_t before = client->received.size();
+  ensemble_.HoldForwardReplies(true);
+  ensemble_.Send(client, Create("/a"));
+  ensemble_.Send(client, Set("/a", "2"));
+  ensemble_.Run();
+  ensemble_.Send(other, Set("/b", "2"));
+  ensemble_.Run();
+  EXPECT_THAT(client->TakeLines(), IsEmpty());
+  ensemble_.HoldForwardReplies(false);
+  ensemble_.Run();
+  EXPECT_THAT(client->TakeLines(),
+              ElementsAre("5 NODE_EXISTS", "event NODE_DATA_CHANGED /a",
+                          "6 OK", "event NODE_DATA_CHANGED /b"));
+  // Nor does an answer say that it shows a change whose event comes later.
+  ASSERT_EQ(client->received.size(), before + 4);
+  EXPECT_LT(client->received[before].zxid(),
+            client->received[before + 1].zxid());
+  EXPECT_LT(client->received[before + 2].zxid(),
+            client->received[before + 3].zxid());
+}
+
 TEST_F(MemberTest, PingsAreAnsweredAtOnceAndNotBehindWrites) {
   FakeClient* client = ensemble_.Connect(follower_);
   ensemble_.Send(client, Create("/a"));
