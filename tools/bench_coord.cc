@@ -95,6 +95,15 @@ void RegisterBenchCoordCommands(CLI::App& bench, Context& context) {
     command->add_option("--value-size", load.value_bytes, "bytes")
         ->check(CheckNotNegative)
         ->capture_default_str();
+    command
+        ->add_option("--values", load.values,
+                     "what they are: same (one letter), text (JSON), random")
+        ->transform(CLI::CheckedTransformer(
+            std::map<std::string, ZookeeperLoad::Values>{
+                {"same", ZookeeperLoad::Values::kSame},
+                {"text", ZookeeperLoad::Values::kText},
+                {"random", ZookeeperLoad::Values::kRandom}}))
+        ->default_str("same");
     command->add_option("--prefix", load.prefix, "the nodes are below it")
         ->capture_default_str();
     command->add_option("--keys", load.keys, "how many nodes were created")

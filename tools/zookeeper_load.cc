@@ -299,10 +299,53 @@ double OwnCpuSeconds() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
+// Gives the values of a load, each of the same size.
+class Values {
+ public:
+  Values(ZookeeperLoad::Values kind, int bytes)
+      : kind_(kind), value_(static_cast<size_t>(bytes), 'x') {}
+
+  // Good until the next call.
+  const std::string& Next() {
+    if (kind_ == ZookeeperLoad::Values::kSame) return value_;
+    if (kind_ == ZookeeperLoad::Values::kText) {
+      MakeText();
+      return value_;
+    }
+    for (size_t i = 0; i < value_.size(); i += 8) {
+      const uint64_t bits = random_();
+      std::memcpy(value_.data() + i, &bits,
+                  std::min<size_t>(8, value_.size() - i));
+    }
+    return value_;
+  }
+
+ private:
+  void MakeText() {
+    const size_t bytes = value_.size();
+    const uint64_t bits = random_();
+    value_.clear();
+    while (value_.size() < bytes) {
+      fmt::format_to(
+          std::back_inserter(value_),
+          R"({{"host":"10.{}.{}.{}","port":{},"id":"{:08x}","weight":{},)"
+          R"("zone":"eu-{}","started":17{:011}}})",
+          bits & 15, bits >> 4 & 255, bits >> 12 & 255,
+          8000 + (bits >> 20 & 1023), bits >> 30 & 0xffffffff,
+          bits >> 8 & 63, bits >> 2 & 3, random_() % 100'000'000'000);
+    }
+    value_.resize(bytes);
+  }
+
+  const ZookeeperLoad::Values kind_;
+  std::string value_;
+  std::mt19937_64 random_{11};
+};
+
 class LoadRun {
  public:
   explicit LoadRun(const ZookeeperLoad& load)
-      : load_(load), value_(static_cast<size_t>(load.value_bytes), 'x') {}
+      : load_(load), values_(load.values, load.value_bytes) {}
 
   absl::StatusOr<ZookeeperLoadResult> Run() {
     RETURN_IF_ERROR(SetUp());
@@ -396,10 +439,10 @@ class LoadRun {
     ++begun_;
     switch (load_.kind) {
       case ZookeeperLoad::Kind::kCreate:
-        PutCreate(out, xid, PathOf(node), value_);
+        PutCreate(out, xid, PathOf(node), values_.Next());
         break;
       case ZookeeperLoad::Kind::kSet:
-        PutSet(out, xid, PathOf(node), value_);
+        PutSet(out, xid, PathOf(node), values_.Next());
         break;
       case ZookeeperLoad::Kind::kGet:
         PutGet(out, xid, PathOf(node));
@@ -450,7 +493,7 @@ class LoadRun {
   }
 
   const ZookeeperLoad& load_;
-  const std::string value_;
+  Values values_;
   std::string path_;
   std::vector<std::unique_ptr<Session>> sessions_;
   std::vector<float> latencies_us_;

@@ -25,6 +25,13 @@ struct ZookeeperLoad {
   int outstanding = 1;  // of each session
   int64_t operations = 10'000;
   int value_bytes = 100;
+  // What the values are: how much they can be compressed matters to a disk.
+  enum class Values {
+    kSame,    // one letter, all the way
+    kText,    // what services say of themselves, in JSON; each another
+    kRandom,  // random bytes; each another
+  };
+  Values values = Values::kSame;
   // Below it nodes are put 100,000 to a parent. Created when it is missing.
   std::string prefix = "/bench";
   int64_t keys = 10'000;
