@@ -30,8 +30,9 @@ MemberOptions Member::WithEnsemble(MemberOptions options,
                                    const ZnodeTree& tree) {
   options.zab.membership_of = MembershipOf;
   options.zab.membership = ToMembership(
-      tree.ensemble().version != Zxid() ? tree.ensemble()
-                                        : Ensemble{Zxid(), options.ensemble});
+      tree.ensemble().version != Zxid() && !options.faults.file_members_at_start
+          ? tree.ensemble()
+          : Ensemble{Zxid(), options.ensemble});
   return options;
 }
 
@@ -382,6 +383,7 @@ void Member::SendEvents(Zxid zxid, const std::vector<TreeChange>& changes) {
 
 void Member::OnSnapshotReceived(MemberId from, uint32_t epoch, Zxid zxid,
                                 std::string_view ensemble_row) {
+  if (options_.faults.forget_snapshot_members) ensemble_row = {};
   const absl::StatusOr<Ensemble> ensemble = ReadEnsembleRow(ensemble_row);
   if (!ensemble.ok()) {
     fatal_ = "a snapshot names members that cannot be read: " +
@@ -395,7 +397,9 @@ void Member::OnTreeLoaded(std::unique_ptr<ZnodeTree> tree, Now now) {
   // The desk looks at the tree it was made with.
   sequencer_.reset();
   tree_ = std::move(tree);
-  tree_->SetFileEnsemble(options_.ensemble);
+  if (!options_.faults.forget_file_members) {
+    tree_->SetFileEnsemble(options_.ensemble);
+  }
   loading_ = false;
   for (const zab::Entry& entry : std::exchange(deferred_, {})) {
     if (entry.zxid > tree_->applied()) Apply(entry, now);

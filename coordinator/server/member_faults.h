@@ -21,6 +21,17 @@ struct MemberFaults {
   bool answer_before_applied = false;
   // The answer that shows a change comes before the watch event for it.
   bool answer_before_events = false;
+  // Of a change of the members:
+  // It is answered when it is proposed.
+  bool answer_reconfig_early = false;
+  // A member starts with those of its file, whatever its tree says.
+  bool file_members_at_start = false;
+  // A snapshot is taken in without the members it names.
+  bool forget_snapshot_members = false;
+  // A tree that was loaded does not get to know those of the file.
+  bool forget_file_members = false;
+  // A member that was removed starts all the same.
+  bool start_though_removed = false;
   // Watch events go also to those who may not read the znode.
   bool events_for_all = false;
 };

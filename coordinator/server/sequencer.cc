@@ -136,7 +136,10 @@ bool Sequencer::HandlePrepared(MemberId from,
   if (request.has_close_session()) {
     tracker_.MarkClosing(SessionId(request.session_id()));
   }
-  if (request.has_write() && options_.faults.reply_before_commit) {
+  if (request.has_write() &&
+      (options_.faults.reply_before_commit ||
+       (options_.faults.answer_reconfig_early &&
+        request.write().has_reconfig()))) {
     v1::ForwardReply reply;
     reply.set_ticket(request.ticket());
     reply.mutable_response();

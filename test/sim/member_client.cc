@@ -46,8 +46,33 @@ v1::SessionRequest MemberClient::Ping() const {
   return request;
 }
 
+v1::SessionRequest MemberClient::Reconfigure(v1::ReconfigOp change,
+                                             std::string mark,
+                                             Zxid committed) {
+  Pending asked;
+  asked.request_id = next_request_++;
+  asked.committed = committed;
+  asked.path = kConfigPath;
+  asked.mark = std::move(mark);
+  *asked.request.mutable_reconfig() = std::move(change);
+  last_ = asked.request.ShortDebugString();
+  v1::SessionRequest message;
+  message.set_request_id(asked.request_id);
+  *message.mutable_request() = asked.request;
+  pending_.push_back(std::move(asked));
+  return message;
+}
+
+std::optional<v1::SessionRequest> MemberClient::TakeRights() {
+  if (std::exchange(has_rights_, true)) return std::nullopt;
+  v1::SessionRequest request;
+  request.mutable_auth()->set_scheme("digest");
+  request.mutable_auth()->set_credentials(kSuperUser);
+  return request;
+}
+
 // Few znodes, so that clients meet: /k0 to /k2 stay, /e0 to /e2 are ephemeral,
-// /s is numbered.
+// /s is numbered. And what the ensemble says of its members.
 v1::SessionRequest MemberClient::Ask(uint64_t random, Zxid committed) {
   Pending asked;
   asked.request_id = next_request_++;
@@ -84,6 +109,7 @@ v1::SessionRequest MemberClient::Ask(uint64_t random, Zxid committed) {
       request.mutable_sync()->set_path("/");
       break;
     case 10: case 11: case 12:
+      if ((random >> 24) % 5 == 0) asked.path = kConfigPath;
       request.mutable_get_data()->set_path(asked.path);
       request.mutable_get_data()->set_watch((random >> 20) % 2 == 0);
       break;
@@ -112,6 +138,7 @@ void MemberClient::Reset() {
   pending_.clear();
   data_watches_.clear();
   root_watch_.reset();
+  has_rights_ = false;
   answered_ = Zxid();
 }
 
@@ -152,8 +179,14 @@ bool MemberClient::OnMessage(const v1::SessionResponse& message,
     OnEvent(message.event(), zxid);
     return true;
   }
-  // Pongs stand outside the order of answers.
+  // These stand outside the order of answers.
   if (message.has_ping()) return true;
+  if (message.has_auth()) {
+    if (message.auth().code() != v1::OK) {
+      Report("sessions", "the super user has no rights");
+    }
+    return true;
+  }
   if (zxid < seen_) {
     Report("reads never go back", "is shown ", zxid, " after ", seen_);
   }
@@ -224,6 +257,9 @@ void MemberClient::Check(const Pending& asked,
     }
     return;
   }
+  if (asked.request.has_reconfig()) {
+    return CheckReconfig(asked, response, zxid);
+  }
   if (!asked.mark.empty()) return CheckWrite(asked, response, zxid);
   ++reached_->reads;
   CheckRead(asked, response, zxid);
@@ -254,6 +290,33 @@ void MemberClient::CheckWrite(const Pending& asked,
   }
 }
 
+void MemberClient::CheckReconfig(const Pending& asked,
+                                 const v1::CoordResponse& response,
+                                 Zxid zxid) {
+  const Zxid committed =
+      asked.mark.empty() ? Zxid() : reference_->CommittedAt(asked.mark);
+  if (response.code() != v1::OK) {
+    ++reached_->reconfigs_refused;
+    if (committed != Zxid()) {
+      Report("acknowledged is true", "the change of members with ", asked.mark,
+             " is refused but committed at ", committed);
+    }
+    return CheckRefusal(asked, response.code(), zxid);
+  }
+  ++reached_->reconfigured;
+  const Zxid said(response.stat().mzxid());
+  if (said > zxid || reference_->ChangedBy(said) != session_ ||
+      (!asked.mark.empty() && committed != said)) {
+    Report("acknowledged is committed", "the change of members with ",
+           asked.mark, " is acknowledged at ", zxid, " as ", said,
+           " but committed at ", committed);
+  }
+  if (response.data() != reference_->At(kConfigPath, said).data) {
+    Report("reads are true", "the answer to the change of members at ", said,
+           " is ", response.data());
+  }
+}
+
 // A "no" is true of some state between the question and what the answer shows.
 void MemberClient::CheckRefusal(const Pending& asked, v1::CoordCode code,
                                 Zxid zxid) {
@@ -273,6 +336,22 @@ void MemberClient::CheckRefusal(const Pending& asked, v1::CoordCode code,
       break;
     }
     case v1::SESSION_MOVED:
+      break;
+    case v1::BAD_VERSION:
+      right = asked.request.has_reconfig() &&
+              reference_->Any(kConfigPath, asked.committed, zxid,
+                              [&](const auto& v) {
+                                return v.zxid.value() !=
+                                       static_cast<uint64_t>(
+                                           asked.request.reconfig()
+                                               .from_version());
+                              });
+      break;
+    // What the leader alone knows.
+    case v1::BAD_ARGUMENTS:
+    case v1::RECONFIG_IN_PROGRESS:
+    case v1::NEW_CONFIG_NO_QUORUM:
+      right = asked.request.has_reconfig();
       break;
     default:
       right = false;
@@ -298,7 +377,9 @@ void MemberClient::CheckRead(const Pending& asked,
     return;
   }
   const TreeReference::Version& now = reference_->At(asked.path, zxid);
-  bool right = response.code() == (now.exists ? v1::OK : v1::NO_NODE);
+  const bool of_file = asked.path == kConfigPath && !now.exists;
+  bool right = of_file ? reference_->IsOfFile(response.data())
+                       : response.code() == (now.exists ? v1::OK : v1::NO_NODE);
   if (now.exists) {
     right = right && response.stat().version() == now.version &&
             response.stat().ephemeral_owner() == now.owner &&

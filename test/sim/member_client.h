@@ -29,7 +29,13 @@ struct ClientReached {
   uint64_t reattached = 0;
   uint64_t expired = 0;
   uint64_t turned_away = 0;
+  uint64_t reconfigured = 0;
+  uint64_t reconfigs_refused = 0;
 };
+
+// The super user of the simulated ensemble: credentials and what members know.
+inline constexpr char kSuperUser[] = "super:simulated";
+inline constexpr char kSuperDigest[] = "super:zrXrxaZP8CK5kY02I8ZGDJ9brAs=";
 
 // Follows the protocol and checks every answer against TreeReference: its order,
 // its zxid, its contents. Moves when told; carries nothing itself.
@@ -50,6 +56,12 @@ class MemberClient {
   // any member has applied by now.
   v1::SessionRequest Ask(uint64_t random, Zxid committed);
   v1::SessionRequest Ping() const;
+  // A change of the members. `mark`: ReconfigMark of it, "" if it gives nobody a
+  // port. Needs the rights of the super user on this stream: see TakeRights.
+  v1::SessionRequest Reconfigure(v1::ReconfigOp change, std::string mark,
+                                 Zxid committed);
+  // What to send once on a stream before that, if it was not.
+  std::optional<v1::SessionRequest> TakeRights();
 
   // From the stream that is open. False when the client closes it.
   bool OnMessage(const v1::SessionResponse& message, int64_t now_ms);
@@ -81,6 +93,8 @@ class MemberClient {
                   Zxid zxid);
   void CheckRead(const Pending& asked, const v1::CoordResponse& response,
                  Zxid zxid);
+  void CheckReconfig(const Pending& asked, const v1::CoordResponse& response,
+                     Zxid zxid);
   void CheckRefusal(const Pending& asked, v1::CoordCode code, Zxid zxid);
   void CheckWatches(Zxid zxid);
   void OnEvent(const v1::WatchEvent& event, Zxid zxid);
@@ -109,6 +123,7 @@ class MemberClient {
   // What is watched on this stream and since which state.
   std::map<std::string, Zxid> data_watches_;
   std::optional<Zxid> root_watch_;
+  bool has_rights_ = false;
   // Of the last answer on this stream.
   Zxid answered_;
   std::string last_;

@@ -21,6 +21,12 @@ inline constexpr MemberBug kMemberBugs[] = {
     {"ignore_moved", &coord::MemberFaults::ignore_moved},
     {"answer_before_applied", &coord::MemberFaults::answer_before_applied},
     {"answer_before_events", &coord::MemberFaults::answer_before_events},
+    {"answer_reconfig_early", &coord::MemberFaults::answer_reconfig_early},
+    {"file_members_at_start", &coord::MemberFaults::file_members_at_start},
+    {"forget_snapshot_members",
+     &coord::MemberFaults::forget_snapshot_members},
+    {"forget_file_members", &coord::MemberFaults::forget_file_members},
+    {"start_though_removed", &coord::MemberFaults::start_though_removed},
 };
 
 }  // namespace sillok::sim

@@ -24,6 +24,11 @@ TEST(MemberSimulation, KeepsItsPromisesAndReachesEveryCorner) {
   EXPECT_GT(reached.transfers, 0u);
   EXPECT_GT(reached.link_resets, 0u);
   EXPECT_GT(reached.digests_compared, 0u);
+  EXPECT_GT(reached.reconfigurations, 0u);
+  EXPECT_GT(reached.removed, 0u);
+  EXPECT_GT(reached.starts_refused, 0u);
+  EXPECT_GT(reached.joined, 0u);
+  EXPECT_GT(reached.wiped, 0u);
   EXPECT_GT(reached.clients.acknowledged, 0u);
   EXPECT_GT(reached.clients.refused, 0u);
   EXPECT_GT(reached.clients.unknown, 0u);
@@ -32,6 +37,8 @@ TEST(MemberSimulation, KeepsItsPromisesAndReachesEveryCorner) {
   EXPECT_GT(reached.clients.events, 0u);
   EXPECT_GT(reached.clients.reattached, 0u);
   EXPECT_GT(reached.clients.expired, 0u);
+  EXPECT_GT(reached.clients.reconfigured, 0u);
+  EXPECT_GT(reached.clients.reconfigs_refused, 0u);
 }
 
 TEST(MemberSimulation, TheSameSeedGoesTheSameWay) {

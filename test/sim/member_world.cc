@@ -22,6 +22,12 @@ void MemberReached::Add(const MemberReached& o) {
   transfers += o.transfers;
   link_resets += o.link_resets;
   digests_compared += o.digests_compared;
+  reconfigurations += o.reconfigurations;
+  removed += o.removed;
+  starts_refused += o.starts_refused;
+  wiped += o.wiped;
+  joined += o.joined;
+  stranded += o.stranded;
   virtual_ms += o.virtual_ms;
   clients.acknowledged += o.clients.acknowledged;
   clients.refused += o.clients.refused;
@@ -33,6 +39,8 @@ void MemberReached::Add(const MemberReached& o) {
   clients.reattached += o.clients.reattached;
   clients.expired += o.clients.expired;
   clients.turned_away += o.clients.turned_away;
+  clients.reconfigured += o.clients.reconfigured;
+  clients.reconfigs_refused += o.clients.reconfigs_refused;
 }
 
 std::string MemberReached::ToString() const {
@@ -41,13 +49,18 @@ std::string MemberReached::ToString() const {
       << leaders << ", crashes " << crashes << ", truncations " << truncations
       << ", snapshots " << snapshots << ", transfers " << transfers
       << ", link resets " << link_resets << ", digests compared "
-      << digests_compared << "; clients: acknowledged "
+      << digests_compared << "; members changed " << reconfigurations
+      << ", removed " << removed << ", starts refused " << starts_refused
+      << ", joined " << joined << ", wiped " << wiped << ", stranded "
+      << stranded << "; clients: acknowledged "
       << clients.acknowledged << ", refused " << clients.refused
       << ", unknown " << clients.unknown << ", reads " << clients.reads
       << ", syncs " << clients.syncs << ", watch events " << clients.events
       << ", sessions " << clients.sessions << " (" << clients.reattached
       << " attached again, " << clients.expired << " expired, "
-      << clients.turned_away << " turned away)";
+      << clients.turned_away << " turned away), reconfigurations "
+      << clients.reconfigured << " done " << clients.reconfigs_refused
+      << " refused";
   return out.str();
 }
 
@@ -55,16 +68,24 @@ MemberWorld::MemberWorld(MemberWorldOptions options)
     : options_(std::move(options)), random_(options_.seed) {
   Draw();
   BeMerciful();
-  nodes_ = std::vector<Node>(swarm_.nodes + swarm_.observers);
+  const size_t members = swarm_.nodes + swarm_.observers;
+  nodes_ = std::vector<Node>(members + swarm_.spares);
   links_ = std::vector<Link>(nodes_.size() * nodes_.size());
-  for (size_t i = 0; i < nodes_.size(); ++i) {
-    MemberId id(static_cast<int32_t>(i));
-    nodes_[i].wall_offset_ms = random_.Range(-20000, 20000, kSkew, i);
-    const bool votes = i < swarm_.nodes;
-    (votes ? voters_ : observers_).push_back(id);
-    images_.push_back(&nodes_[i].disk.image());
-    membership_.members.push_back({id, votes, ""});
+  zab::Membership first;
+  for (size_t i = 0; i < members; ++i) {
+    first.members.push_back(
+        {IdOf(i), i < swarm_.nodes, AddressOf(IdOf(i), kFirstPort)});
   }
+  images_.push_back(&nothing_);
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    nodes_[i].wall_offset_ms = random_.Range(-20000, 20000, kSkew, i);
+    nodes_[i].file = FileOf(first);
+    nodes_[i].gone = i >= members;
+    images_.push_back(&nodes_[i].disk.image());
+  }
+  reference_.AddFile(TxnOf(nodes_[0].file));
+  memberships_.Begin(std::move(first));
+  contacts_ = std::make_unique<Contacts>(nodes_.size(), IdOf(0).value());
   for (size_t c = 0; c < swarm_.clients; ++c) {
     clients_.emplace_back().core = std::make_unique<MemberClient>(
         static_cast<int>(c), &reference_, &violation_, &reached_.clients);
@@ -107,28 +128,17 @@ void MemberWorld::Draw() {
   swarm_.ask_mean_us = pick(100, 700) * 1000;
   swarm_.peer_lost_hints = one_in(2);
   swarm_.small_windows = one_in(3);
+  if (one_in(2)) {
+    swarm_.reconfigure_mean_us = pick(2, 10) * kSecond;
+    swarm_.spares = static_cast<size_t>(pick(1, 2));
+  }
 }
 
 void MemberWorld::BeMerciful() {
   const Mercy& mercy = options_.mercy;
-  if (mercy.Spares("loss")) swarm_.network.loss = 0;
-  if (mercy.Spares("duplication")) swarm_.network.duplication = 0;
-  if (mercy.Spares("slow messages")) swarm_.network.slow = 0;
-  if (mercy.Spares("reordering")) swarm_.network.in_order = true;
-  if (mercy.Spares("crashes")) swarm_.crash_mean_us = 0;
-  if (mercy.Spares("pauses")) swarm_.pause_mean_us = 0;
-  if (mercy.Spares("cuts")) swarm_.cut_mean_us = 0;
-  if (mercy.Spares("trims")) swarm_.trim_mean_us = 0;
-  if (mercy.Spares("resignations")) swarm_.resign_mean_us = 0;
-  if (mercy.Spares("transfers")) swarm_.transfer_mean_us = 0;
-  if (mercy.Spares("crashes on persist")) swarm_.crash_on_persist = 0;
-  if (mercy.Spares("slow syncs")) swarm_.slow_sync = 0;
-  if (mercy.Spares("batching")) swarm_.lazy = 0;
+  swarm_.BeMerciful(mercy);
   if (mercy.Spares("slow streams")) swarm_.slow_stream = 0;
   if (mercy.Spares("client naps")) swarm_.nap = 0;
-  if (mercy.Spares("hints")) swarm_.peer_lost_hints = false;
-  if (mercy.Spares("small windows")) swarm_.small_windows = false;
-  if (mercy.Spares("observers")) swarm_.observers = 0;
   if (mercy.Spares("five voters")) swarm_.nodes = std::min<size_t>(swarm_.nodes, 3);
   if (mercy.Spares("third client")) {
     swarm_.clients = std::min<size_t>(swarm_.clients, 2);
@@ -144,6 +154,7 @@ double MemberWorld::MeanOf(Kind kind) const {
     case Kind::kTrim: return swarm_.trim_mean_us;
     case Kind::kResign: return swarm_.resign_mean_us;
     case Kind::kTransfer: return swarm_.transfer_mean_us;
+    case Kind::kReconfigure: return swarm_.reconfigure_mean_us;
     default: return 0;
   }
 }
@@ -166,7 +177,7 @@ MemberResult MemberWorld::Run() {
                   Event{Kind::kClientStep, static_cast<uint8_t>(c)});
   }
   for (Kind kind : {Kind::kCrash, Kind::kPause, Kind::kCut, Kind::kTrim,
-                    Kind::kResign, Kind::kTransfer}) {
+                    Kind::kResign, Kind::kTransfer, Kind::kReconfigure}) {
     Plan(kind, MeanOf(kind));
   }
   const int64_t safety_end = options_.safety_seconds * kSecond;
@@ -184,8 +195,14 @@ MemberResult MemberWorld::Run() {
                       (static_cast<uint64_t>(event.kind) << 56) ^
                       (static_cast<uint64_t>(event.node) << 48));
     Handle(event);
+    if (std::exchange(wipes_, false)) WipeSome();
   }
   for (size_t i = 0; i < nodes_.size(); ++i) {
+    // Who has left, or not found its way back, may keep what it had.
+    if (!memberships_.last().Find(IdOf(i)) || nodes_[i].core == nullptr ||
+        !nodes_[i].core->serving()) {
+      continue;
+    }
     kept_.CheckWhole(i, nodes_[i].disk.image(), committed_);
   }
   reached_.virtual_ms = events_.now() / 1000;
@@ -198,7 +215,7 @@ void MemberWorld::EndFaults() {
   network_->HealAll();
   network_->set_options(NetworkOptions{});
   for (size_t i = 0; i < nodes_.size(); ++i) {
-    if (nodes_[i].core == nullptr) Start(i);
+    if (nodes_[i].core == nullptr && !nodes_[i].gone) Start(i);
   }
   for (Client& client : clients_) {
     client.acknowledged_before = client.core->acknowledged();
@@ -211,13 +228,15 @@ void MemberWorld::Handle(const Event& event) {
   const uint64_t ordinal = ++ordinals_[static_cast<size_t>(event.kind)];
   switch (event.kind) {
     case Kind::kStart:
-      if (nodes_[event.node].core == nullptr) Start(event.node);
+      if (nodes_[event.node].core == nullptr && !nodes_[event.node].gone) {
+        Start(event.node);
+      }
       return;
     case Kind::kClientStep:
       StepClient(event.node);
       return;
     case Kind::kToClient:
-      ArriveAtClient(std::get<ToClient>(Take(event.number)));
+      ArriveAtClient(std::get<ToClient>(packets_.Take(event.number)));
       return;
     case Kind::kHeal:
       Trace("network heals");
@@ -233,6 +252,7 @@ void MemberWorld::Handle(const Event& event) {
     case Kind::kTrim:
     case Kind::kResign:
     case Kind::kTransfer:
+    case Kind::kReconfigure:
       if (!faults_over_) HandleFault(event, ordinal);
       return;
     default:
@@ -252,10 +272,17 @@ void MemberWorld::HandleFault(const Event& event, uint64_t ordinal) {
   switch (event.kind) {
     case Kind::kCrash: return CrashSome(random);
     case Kind::kPause: return Pause(random);
-    case Kind::kCut: return CutSome(random);
+    case Kind::kCut:
+      Trace("network ",
+            CutSome(network_.get(), nodes_.size(), Leader(), random));
+      events_.After(random_.Exponential(1.5 * kSecond, kPauseTime, 50,
+                                        random % 65536),
+                    Event{Kind::kHeal});
+      return;
     case Kind::kTrim: return Trim(node);
     case Kind::kResign: return Resign(node);
     case Kind::kTransfer: return Transfer(random);
+    case Kind::kReconfigure: return Reconfigure(random);
     default: return;
   }
 }
@@ -269,14 +296,16 @@ void MemberWorld::HandleForNode(const Event& event) {
     events_.At(node.paused_until, event);
     return;
   }
-  if (event.kind == Kind::kPacket) return Deliver(event, Take(event.number));
+  if (event.kind == Kind::kPacket) {
+    return Deliver(event, packets_.Take(event.number));
+  }
   if (event.kind == Kind::kToMember) {
-    ToMember packet = std::get<ToMember>(Take(event.number));
+    ToMember packet = std::get<ToMember>(packets_.Take(event.number));
     if (current) ArriveAtMember(event.node, std::move(packet));
     return;
   }
   if (event.kind == Kind::kSnapshotArrives && !current) {
-    Take(event.number);
+    packets_.Take(event.number);
     return;
   }
   if (!current) return;
@@ -291,14 +320,14 @@ void MemberWorld::HandleForNode(const Event& event) {
       return SnapshotArrives(event);
     case Kind::kSnapshotSent:
     case Kind::kSnapshotFailed:
-      node.core->OnSnapshotSent(MemberId(event.other), event.number,
+      node.core->OnSnapshotSent(IdOf(event.other), event.number,
                                 event.zxid,
                                 event.kind == Kind::kSnapshotSent);
       return Drive(event.node);
     case Kind::kTreeLoaded:
       return LoadTree(event.node);
     case Kind::kPeerLost:
-      node.core->OnPeerLost(MemberId(event.other));
+      node.core->OnPeerLost(IdOf(event.other));
       return Drive(event.node);
     case Kind::kLinkReset:
       return ResetLink(event);
@@ -323,20 +352,21 @@ void MemberWorld::Start(size_t i) {
   const MemberImage& image = node.disk.image();
   auto tree = image.LoadTree();
   if (!tree.ok()) {
-    violation_.Report("recovery", "member ", i, " cannot load its tree: ",
+    violation_.Report("recovery", "member ", IdOf(i), " cannot load its tree: ",
                       tree.status().ToString());
     return;
   }
+  if (!MayStart(i, **tree)) return;
   node.incarnation = static_cast<uint32_t>(++incarnations_);
-  node.applied = image.applied();
+  node.applied = node.started_at = image.applied();
   node.asked = image;
   node.staged.reset();
   node.led_epoch = 0;
   coord::MemberOptions options;
   zab::Options& zab = options.zab;
-  zab.self = MemberId(static_cast<int32_t>(i));
-  zab.voters = voters_;
-  zab.observers = observers_;
+  zab.self = IdOf(i);
+  options.ensemble = node.file;
+  options.super_digest = kSuperDigest;
   zab.seed = random_.Draw(kSeed, i, node.incarnation);
   zab.faults = options_.zab_faults;
   if (swarm_.small_windows) {
@@ -355,7 +385,7 @@ void MemberWorld::Start(size_t i) {
   options.new_password = [n = incarnations_ * 1000]() mutable {
     return "password" + std::to_string(++n);
   };
-  Trace(i, " starts: epochs ", image.hard_state().accepted_epoch, "/",
+  Trace(IdOf(i), " starts: epochs ", image.hard_state().accepted_epoch, "/",
         image.hard_state().current_epoch, ", log ", image.TrimmedTo(), " to ",
         image.LastZxid(), ", applied ", image.applied());
   for (size_t peer = 0; peer < nodes_.size(); ++peer) {
@@ -366,20 +396,18 @@ void MemberWorld::Start(size_t i) {
   events_.After(swarm_.tick_us / static_cast<int64_t>(1 + i),
                 Event{Kind::kTick, static_cast<uint8_t>(i), 0,
                       node.incarnation});
+  CheckConfig(i);
   Drive(i);
 }
 
-void MemberWorld::Crash(size_t i) {
+// Its process ends, whatever is on its way to the disk.
+void MemberWorld::Halt(size_t i) {
   Node& node = nodes_[i];
-  if (node.core == nullptr) return;
-  ++reached_.crashes;
   node.core.reset();
   node.paused_until = 0;
   const zab::HardState before = node.disk.image().hard_state();
   node.disk.Crash(random_.Draw(kSurvives, i, node.incarnation));
   epochs_.OnStored(i, before, node.disk.image());
-  Trace(i, " crashes; left with log to ", node.disk.image().LastZxid());
-  CheckKept();
   for (size_t peer = 0; peer < nodes_.size(); ++peer) {
     if (peer == i) continue;
     BreakLink(i, peer);
@@ -394,12 +422,17 @@ void MemberWorld::Crash(size_t i) {
     SendToClient({ConnectionId(client.stream), std::nullopt,
                   coord::StreamEnd::kUnavailable});
   }
-  int64_t down = random_.Exponential(kSecond, kDownTime, i, node.incarnation);
-  if (random_.Chance(0.1, kDownTime, 300 + i, node.incarnation)) down *= 5;
-  if (random_.Chance(0.3, kDownTime, 100 + i, node.incarnation)) {
-    down = random_.Range(1000, 50000, kDownTime, 200 + i, node.incarnation);
-  }
-  events_.After(down, Event{Kind::kStart, static_cast<uint8_t>(i)});
+}
+
+void MemberWorld::Crash(size_t i) {
+  Node& node = nodes_[i];
+  if (node.core == nullptr) return;
+  ++reached_.crashes;
+  Halt(i);
+  Trace(IdOf(i), " crashes; left with log to ", node.disk.image().LastZxid());
+  CheckKept();
+  events_.After(DownTime(random_, i, node.incarnation),
+                Event{Kind::kStart, static_cast<uint8_t>(i)});
 }
 
 void MemberWorld::CrashSome(uint64_t random) {
@@ -418,35 +451,10 @@ void MemberWorld::Pause(uint64_t random) {
       (random >> 20) % 2 == 0 && leader ? *leader : random % nodes_.size();
   // A pause is not made longer: what has waited for its end keeps its order.
   if (nodes_[i].paused_until > events_.now()) return;
-  nodes_[i].paused_until = std::min(
-      options_.safety_seconds * kSecond,
-      events_.now() +
-          random_.Exponential(kSecond, kPauseTime, i, random % 65536));
-  Trace(i, " pauses until ", nodes_[i].paused_until / 1000, " ms");
-}
-
-void MemberWorld::CutSome(uint64_t random) {
-  const size_t n = nodes_.size();
-  if (n == 1) return;
-  uint64_t how = (random >> 20) % 4;
-  if (how == 0) {  // One direction of one link.
-    size_t from = random % n, to = (from + 1 + (random >> 30) % (n - 1)) % n;
-    network_->Cut(from, to);
-    Trace("network cuts ", from, "->", to);
-  } else {  // In two; often one alone, often the leader.
-    std::optional<size_t> leader = Leader();
-    uint64_t side = how == 1 ? random >> 40 : uint64_t{1} << (random % n);
-    if (how == 2 && leader) side = uint64_t{1} << *leader;
-    for (size_t from = 0; from < n; ++from) {
-      for (size_t to = 0; to < n; ++to) {
-        if (((side >> from) & 1) != ((side >> to) & 1)) network_->Cut(from, to);
-      }
-    }
-    Trace("network splits, one side ", side & ((uint64_t{1} << n) - 1));
-  }
-  events_.After(random_.Exponential(1.5 * kSecond, kPauseTime, 50,
-                                    random % 65536),
-                Event{Kind::kHeal});
+  nodes_[i].paused_until =
+      std::min(options_.safety_seconds * kSecond,
+               events_.now() + PauseTime(random_, i, random));
+  Trace(IdOf(i), " pauses until ", nodes_[i].paused_until / 1000, " ms");
 }
 
 void MemberWorld::Trim(size_t i) {
@@ -461,7 +469,7 @@ void MemberWorld::Trim(size_t i) {
 
 void MemberWorld::Resign(size_t i) {
   if (nodes_[i].core == nullptr) return;
-  Trace(i, " resigns");
+  Trace(IdOf(i), " resigns");
   nodes_[i].core->Resign(TimeOf(i));
   Drive(i);
   Crash(i);
@@ -474,14 +482,14 @@ void MemberWorld::Transfer(uint64_t random) {
     if (node.core == nullptr || node.paused_until > events_.now()) continue;
     std::optional<MemberId> to;
     if (random % 2 == 0) {
-      to = MemberId(static_cast<int32_t>((random >> 8) % nodes_.size()));
+      to = IdOf((random >> 8) % nodes_.size());
     }
     if (node.core->TransferLeadership(to, TimeOf(i)) !=
         zab::TransferStart::kStarted) {
       continue;
     }
     ++reached_.transfers;
-    Trace(i, " is to hand over");
+    Trace(IdOf(i), " is to hand over");
     Drive(i);
   }
 }
@@ -504,30 +512,55 @@ std::optional<size_t> MemberWorld::Leader() const {
 std::string MemberWorld::DescribeNodes() const {
   std::ostringstream out;
   for (size_t i = 0; i < nodes_.size(); ++i) {
+    if (nodes_[i].core == nullptr) {
+      out << "\n  " << IdOf(i) << " does not run";
+      continue;
+    }
     const Member& core = *nodes_[i].core;
     zab::RoleState role = core.zab().role();
-    out << "\n  " << i << ' ' << zab::ToString(role.role) << " leader "
+    out << "\n  " << IdOf(i) << ' ' << zab::ToString(role.role) << " leader "
         << role.leader << " epoch " << role.epoch
         << (core.serving() ? ", serving" : "") << ", applied "
         << core.tree().applied() << ", logged " << core.zab().last_logged()
-        << ", committed anywhere " << committed();
+        << ", committed anywhere " << committed() << ", "
+        << MembersTxn(core.zab().membership().members) << " as of "
+        << core.zab().membership().version;
   }
   for (size_t c = 0; c < clients_.size(); ++c) {
     const MemberClient& core = *clients_[c].core;
     out << "\n  client " << c << " state "
         << static_cast<int>(core.state()) << " stream " << clients_[c].stream
-        << " at member " << +streams_[clients_[c].stream].node
+        << " at member "
+        << IdOf(streams_[clients_[c].stream].node)
         << ", acknowledged " << core.acknowledged() << " ("
         << clients_[c].acknowledged_before << " before)";
   }
   return out.str();
 }
 
-// All members serve and show the same, and every client has got something done.
+// All members serve and show the same, those whom the ensemble goes by, and every
+// client has got something done.
 void MemberWorld::CheckLiveness() {
-  bool all = Leader().has_value() && !committed_.empty();
-  for (const Node& node : nodes_) {
-    all = all && node.core->serving() && node.applied == committed();
+  const std::optional<size_t> leader = Leader();
+  if (!leader || committed_.empty()) return;
+  const zab::Zab& zab = nodes_[*leader].core->zab();
+  const zab::Membership members = zab.membership();
+  bool all = !zab.pending_membership();
+  for (const zab::EnsembleMember& member : members.members) {
+    const size_t i = NodeOf(member.id);
+    if (nodes_[i].core == nullptr) return Join(i);
+    if (contacts_->IsStranded(i, *leader, members)) {
+      ++reached_.stranded;
+      continue;
+    }
+    all = all && nodes_[i].core->serving() && nodes_[i].applied == committed();
+    if (!all) break;
+    if (nodes_[i].core->tree().ensemble().version != members.version) {
+      violation_.Report("shown as it acts", "member ", member.id,
+                        " shows the members as of ",
+                        nodes_[i].core->tree().ensemble().version,
+                        " and all agree on those as of ", members.version);
+    }
   }
   for (const Client& client : clients_) {
     all = all && client.core->acknowledged() > client.acknowledged_before;

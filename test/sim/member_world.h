@@ -16,8 +16,10 @@
 
 #include "base/ids.h"
 #include "coordinator/server/member.h"
+#include "coordinator/tree/membership.h"
 #include "coordinator/zab/membership.h"
 #include "test/sim/disk.h"
+#include "test/sim/ensemble_faults.h"
 #include "test/sim/event_queue.h"
 #include "test/sim/keyed_random.h"
 #include "test/sim/member_client.h"
@@ -53,6 +55,12 @@ struct MemberReached {
   uint64_t transfers = 0;
   uint64_t link_resets = 0;
   uint64_t digests_compared = 0;
+  uint64_t reconfigurations = 0;  // committed
+  uint64_t removed = 0;
+  uint64_t starts_refused = 0;
+  uint64_t wiped = 0;
+  uint64_t joined = 0;
+  uint64_t stranded = 0;
   int64_t virtual_ms = 0;
   ClientReached clients;
 
@@ -76,7 +84,7 @@ inline const std::vector<std::string> kMemberTroubles = {
     "hints",   "transfers",          "observers",     "five voters",
     "batching", "crashes on persist", "slow syncs",   "small windows",
     "slow streams", "client naps",   "third client",  "second client",
-    "crashes"};
+    "crashes", "reconfigurations"};
 
 // One run: the seed decides first which faults exist and how often, then every
 // single one.
@@ -91,7 +99,7 @@ class MemberWorld {
     kTick, kPacket, kSyncEnd, kStart, kCrash, kPause, kCut, kHeal, kTrim,
     kSnapshotArrives, kSnapshotSent, kSnapshotFailed, kPeerLost, kResign,
     kTransfer, kLinkReset, kTreeLoaded, kClientStep, kToClient, kToMember,
-    kDisconnect, kCheckLiveness,
+    kDisconnect, kCheckLiveness, kReconfigure,
   };
   struct Event {
     Kind kind;
@@ -136,6 +144,15 @@ class MemberWorld {
     Zxid applied;
     std::shared_ptr<const RowSnapshot> staged;
     uint32_t led_epoch = 0;
+    // Its configuration file.
+    std::vector<v1::EnsembleMember> file;
+    // What is to talk to others now, and where they are.
+    std::vector<zab::EnsembleMember> contacts;
+    // Removed from the ensemble, or not yet part of it: nobody starts it.
+    bool gone = false;
+    // Started anew, and not yet a member.
+    bool joining = false;
+    Zxid started_at;  // applied then
   };
   // What is not ZAB's goes over one stream for each direction: in order, and
   // nothing after a loss until both ends know of it.
@@ -160,27 +177,12 @@ class MemberWorld {
     int64_t sent_ms = 0;
     uint64_t acknowledged_before = 0;
   };
-  struct Swarm {
-    size_t nodes = 3;
-    size_t observers = 0;
+  struct Swarm : Troubles {
     size_t clients = 2;
-    int64_t tick_us = 50000;
     int64_t session_tick_ms = 200;
-    NetworkOptions network;
-    double crash_mean_us = 0;  // 0: none, as for all the others
-    double pause_mean_us = 0;
-    double cut_mean_us = 0;
-    double trim_mean_us = 0;
-    double resign_mean_us = 0;
-    double transfer_mean_us = 0;
     double ask_mean_us = 300000;
-    double crash_on_persist = 0;
-    double slow_sync = 0;
-    double lazy = 0;
     double slow_stream = 0;
     double nap = 0;
-    bool peer_lost_hints = false;
-    bool small_windows = false;
   };
 
   void Draw();
@@ -194,14 +196,25 @@ class MemberWorld {
 
   coord::Now TimeOf(size_t node) const;
   void Start(size_t node);
+  void Halt(size_t node);
   void Crash(size_t node);
   void CrashSome(uint64_t random);
   void Pause(uint64_t random);
-  void CutSome(uint64_t random);
   void Trim(size_t node);
   void Resign(size_t node);
   void Transfer(uint64_t random);
   std::optional<size_t> Leader() const;
+
+  // In member_world_members.cc.
+  void Reconfigure(uint64_t random);
+  v1::ReconfigOp ChangeTo(const zab::Membership& next, int port,
+                          uint64_t random, bool* marked) const;
+  void Join(size_t node);
+  void Leave(size_t node);
+  void WipeSome();
+  void SetContacts(size_t node, std::vector<zab::EnsembleMember> contacts);
+  bool MayStart(size_t node, const ZnodeTree& tree);
+  void CheckConfig(size_t node);
 
   void Drive(size_t node, bool may_wait = false);
   void CarryOut(size_t node, coord::MemberOutput output);
@@ -230,12 +243,17 @@ class MemberWorld {
 
   void CheckLiveness();
   std::string DescribeNodes() const;
-  uint32_t Keep(Packet packet);
-  Packet Take(uint32_t slot);
   template <typename... Parts>
   void Trace(const Parts&... parts);
   Link& LinkOf(size_t from, size_t to) {
     return links_[from * nodes_.size() + to];
+  }
+  // Members count from 1.
+  static MemberId IdOf(size_t node) {
+    return MemberId(static_cast<int32_t>(node) + 1);
+  }
+  static size_t NodeOf(MemberId id) {
+    return static_cast<size_t>(id.value() - 1);
   }
   Zxid committed() const {
     return committed_.empty() ? Zxid() : committed_.back().zxid;
@@ -247,19 +265,18 @@ class MemberWorld {
   EventQueue<Event> events_;
   std::unique_ptr<Network> network_;
   std::vector<Node> nodes_;
-  std::vector<MemberId> voters_;
-  std::vector<MemberId> observers_;
-  // Both by member id.
-  std::vector<const ZabImage*> images_;
-  zab::Membership membership_;
+  const ZabImage nothing_;
+  std::vector<const ZabImage*> images_;  // by member id
+  std::unique_ptr<Contacts> contacts_;
   std::vector<Link> links_;
   std::vector<Stream> streams_{1};  // by connection id; none is 0
   std::vector<Client> clients_;
-  std::vector<Packet> packets_;
-  std::vector<uint32_t> free_slots_;
+  Slots<Packet> packets_;
   uint64_t ordinals_[32] = {};
   uint64_t draws_ = 0;
   uint64_t incarnations_ = 0;
+  int reconfigs_asked_ = 0;
+  bool wipes_ = false;
   std::vector<uint64_t> fired_;
   bool faults_over_ = false;
   bool done_ = false;
@@ -272,6 +289,7 @@ class MemberWorld {
   TreeReference reference_{&violation_};
   OneLeaderPerEpoch one_leader_{&violation_};
   CommittedKept kept_{&violation_};
+  MembershipsAgree memberships_{&violation_, coord::MembershipOf};
   EpochsDurable epochs_{&violation_};
   MemberReached reached_;
   uint64_t trace_hash_ = 0;

@@ -5,19 +5,18 @@
 #include <cstdint>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "test/sim/member_world.h"
 
 namespace sillok::sim {
 
-// Kinds of random choices; those of the network follow from 100.
-enum Choice : uint64_t {
-  kSwarm = 1, kWhen, kHow, kSyncTime, kLazy, kAfterPersist, kSurvives,
-  kPauseTime, kDownTime, kSnapshotTime, kSeed, kSkew, kLinkTime, kBreakTime,
-  kClient, kStreamTime, kLoadTime, kNetwork = 100,
-};
-
-constexpr int64_t kSecond = 1000000;
+// The peer port of members before anybody changes it.
+constexpr int kFirstPort = 2000;
+std::string AddressOf(MemberId id, int port);
+// What a configuration file says for these, and a transaction.
+std::vector<v1::EnsembleMember> FileOf(const zab::Membership& membership);
+v1::ReconfigTxn TxnOf(const std::vector<v1::EnsembleMember>& members);
 
 template <typename... Parts>
 void MemberWorld::Trace(const Parts&... parts) {

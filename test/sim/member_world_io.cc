@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "coordinator/tree/row_format.h"
 #include "test/sim/member_world.h"
 #include "test/sim/member_world_internal.h"
 
@@ -26,7 +27,7 @@ void MemberWorld::Drive(size_t i, bool may_wait) {
 void MemberWorld::CarryOut(size_t i, MemberOutput out) {
   Node& node = nodes_[i];
   if (!out.fatal.empty()) {
-    violation_.Report("core stops", "member ", i, ": ", out.fatal);
+    violation_.Report("core stops", "member ", IdOf(i), ": ", out.fatal);
     return;
   }
   const bool persists = !out.persist.empty();
@@ -40,7 +41,12 @@ void MemberWorld::CarryOut(size_t i, MemberOutput out) {
   for (auto& [to, batch] : out.forward_replies) {
     SendForward(i, to, {out.epoch, 0, std::move(batch)});
   }
+  if (out.contacts) SetContacts(i, *std::move(out.contacts));
+  if (out.membership) memberships_.OnInForce(i, *out.membership);
   OnApplied(i);
+  if (out.membership && node.core->tree().applied() == node.applied) {
+    CheckConfig(i);
+  }
   if (out.rows) {
     MemberWrite write;
     write.zab.kind = ZabWrite::Kind::kApplied;
@@ -57,10 +63,11 @@ void MemberWorld::CarryOut(size_t i, MemberOutput out) {
   }
   if (out.role) OnRole(i);
   if (out.transfer) {
-    Trace(i, out.transfer->ok ? " has handed over to "
+    Trace(IdOf(i), out.transfer->ok ? " has handed over to "
                               : " could not hand over; leader ",
           out.transfer->leader);
   }
+  if (out.removed) return Leave(i);
   if (!persists) return;
   BeginSync(i);
   if (!faults_over_ &&
@@ -74,14 +81,14 @@ void MemberWorld::Persist(size_t i, zab::Persist persist) {
   MemberWrite write;
   if (persist.truncate_after) {
     ++reached_.truncations;
-    Trace(i, " truncates after ", *persist.truncate_after);
+    Trace(IdOf(i), " truncates after ", *persist.truncate_after);
   }
   if (persist.install_snapshot) {
     ++reached_.snapshots;
-    Trace(i, " installs snapshot ", *persist.install_snapshot);
+    Trace(IdOf(i), " installs snapshot ", *persist.install_snapshot);
     if (node.staged == nullptr ||
         node.staged->zxid != *persist.install_snapshot) {
-      violation_.Report("snapshots", "member ", i, " installs ",
+      violation_.Report("snapshots", "member ", IdOf(i), " installs ",
                         *persist.install_snapshot, ", which is not staged");
       return;
     }
@@ -95,7 +102,7 @@ void MemberWorld::Persist(size_t i, zab::Persist persist) {
 void MemberWorld::OnRole(size_t i) {
   Node& node = nodes_[i];
   const zab::RoleState role = node.core->zab().role();
-  Trace(i, " is ", zab::ToString(role.role), " leader ", role.leader,
+  Trace(IdOf(i), " is ", zab::ToString(role.role), " leader ", role.leader,
         " epoch ", role.epoch,
         node.core->serving() ? ", serves clients" : "");
   if (role.role != Role::kLeading || !role.serving ||
@@ -117,13 +124,13 @@ void MemberWorld::OnApplied(size_t i) {
       committed_.begin(), committed_.end(), node.applied,
       [](Zxid zxid, const Entry& entry) { return zxid < entry.zxid; });
   size_t at = static_cast<size_t>(known - committed_.begin());
-  bool news = false;
+  bool news = false, changed = false;
   for (const Entry& entry : entries) {
     if (entry.zxid > applied) break;
     if (at < committed_.size()) {
       if (committed_[at].zxid != entry.zxid ||
           *committed_[at].txn != *entry.txn) {
-        violation_.Report("prefix agreement", "member ", i, " applies ",
+        violation_.Report("prefix agreement", "member ", IdOf(i), " applies ",
                           entry.zxid, " where another one has applied ",
                           committed_[at].zxid);
         return;
@@ -132,25 +139,30 @@ void MemberWorld::OnApplied(size_t i) {
       news = true;
       committed_.push_back(entry);
       ++reached_.commits;
-      Trace(i, " applies ", entry.zxid, " first");
+      Trace(IdOf(i), " applies ", entry.zxid, " first");
       v1::Txn txn;
       txn.ParseFromString(*entry.txn);
       reference_.Apply(entry.zxid, txn);
+      memberships_.OnFirstDelivered(entry);
+      reached_.reconfigurations += txn.has_reconfig();
+      wipes_ = wipes_ || entry.txn->empty();
     }
+    changed = changed || memberships_.At(entry.zxid).version == entry.zxid;
     ++at;
   }
   if (at == 0 || committed_[at - 1].zxid != applied) {
-    violation_.Report("prefix agreement", "member ", i, " has applied ",
+    violation_.Report("prefix agreement", "member ", IdOf(i), " has applied ",
                       applied, ", which is not in its log");
     return;
   }
   node.applied = applied;
+  if (changed) CheckConfig(i);
   auto [digest, is_new] =
       digests_.emplace(applied, node.core->tree().digest());
   if (!is_new) {
     ++reached_.digests_compared;
     if (digest->second != node.core->tree().digest()) {
-      violation_.Report("digests agree", "member ", i, " has another tree at ",
+      violation_.Report("digests agree", "member ", IdOf(i), " has another tree at ",
                         applied);
     }
   }
@@ -158,13 +170,18 @@ void MemberWorld::OnApplied(size_t i) {
   CheckKept();
   absl::Status whole = node.core->tree().CheckInvariants();
   if (!whole.ok()) {
-    violation_.Report("tree", "member ", i, " at ", applied, ": ",
+    violation_.Report("tree", "member ", IdOf(i), " at ", applied, ": ",
                       whole.ToString());
   }
 }
 
 void MemberWorld::CheckKept() {
-  if (!committed_.empty()) kept_.Check(images_, membership_, committed());
+  if (committed_.empty()) return;
+  kept_.Check(images_, memberships_.last(), committed());
+  // Until then the members before could be asked.
+  if (memberships_.last().version == committed() && memberships_.before()) {
+    kept_.Check(images_, *memberships_.before(), committed());
+  }
 }
 
 // ---- Storage
@@ -172,11 +189,8 @@ void MemberWorld::CheckKept() {
 void MemberWorld::BeginSync(size_t i) {
   Node& node = nodes_[i];
   if (!node.disk.BeginSync()) return;
-  int64_t took = 100 + random_.Exponential(1000, kSyncTime, i, ++draws_);
-  if (!faults_over_ &&
-      random_.Chance(swarm_.slow_sync, kSyncTime, 100 + i, draws_)) {
-    took = random_.Range(20000, 1500000, kSyncTime, 200 + i, draws_);
-  }
+  const int64_t took =
+      SyncTime(random_, faults_over_ ? 0 : swarm_.slow_sync, i, ++draws_);
   events_.After(took, Event{Kind::kSyncEnd, static_cast<uint8_t>(i), 0,
                             node.incarnation});
 }
@@ -209,77 +223,66 @@ void MemberWorld::LoadTree(size_t i) {
   Node& node = nodes_[i];
   auto tree = node.disk.image().LoadTree();
   if (!tree.ok()) {
-    violation_.Report("recovery", "member ", i, " cannot load a snapshot: ",
+    violation_.Report("recovery", "member ", IdOf(i), " cannot load a snapshot: ",
                       tree.status().ToString());
     return;
   }
   node.applied = (*tree)->applied();
   auto digest = digests_.find(node.applied);
   if (digest != digests_.end() && digest->second != (*tree)->digest()) {
-    violation_.Report("digests agree", "member ", i,
+    violation_.Report("digests agree", "member ", IdOf(i),
                       " has loaded another tree at ", node.applied);
   }
   node.core->OnTreeLoaded(*std::move(tree), TimeOf(i));
   Drive(i);
+  if (node.core != nullptr) CheckConfig(i);
 }
 
 void MemberWorld::SendSnapshot(size_t i, const zab::SnapshotSend& request) {
   Node& node = nodes_[i];
-  int64_t took = random_.Exponential(300000, kSnapshotTime, i, ++draws_);
-  uint8_t to = static_cast<uint8_t>(request.to.value());
+  const SnapshotFate fate =
+      DrawSnapshotFate(random_, faults_over_, i, ++draws_);
+  const size_t to = NodeOf(request.to);
   auto rows = node.disk.image().Snapshot();
   const Zxid zxid = rows->zxid;
-  Trace(i, " streams snapshot ", zxid, " to ", +to);
-  // The sender may notice that it has failed, or believe that it has not.
-  bool lost =
-      !faults_over_ && random_.Chance(0.1, kSnapshotTime, 100 + i, draws_);
-  bool noticed = lost && random_.Chance(0.5, kSnapshotTime, 200 + i, draws_);
-  if (!lost) {
-    events_.After(took, Event{Kind::kSnapshotArrives, to,
-                              static_cast<uint8_t>(i), nodes_[to].incarnation,
-                              Keep(Image{request.epoch, std::move(rows)})});
+  Trace(IdOf(i), " streams snapshot ", zxid, " to ", request.to);
+  if (!fate.lost) {
+    events_.After(
+        fate.took_us,
+        Event{Kind::kSnapshotArrives, static_cast<uint8_t>(to),
+              static_cast<uint8_t>(i), nodes_[to].incarnation,
+              packets_.Keep(Image{request.epoch, std::move(rows)})});
   }
-  events_.After(took,
-                Event{noticed ? Kind::kSnapshotFailed : Kind::kSnapshotSent,
-                      static_cast<uint8_t>(i), to, node.incarnation,
-                      request.epoch, zxid});
+  events_.After(fate.took_us, Event{fate.noticed ? Kind::kSnapshotFailed
+                                                 : Kind::kSnapshotSent,
+                                    static_cast<uint8_t>(i),
+                                    static_cast<uint8_t>(to),
+                                    node.incarnation, request.epoch, zxid});
 }
 
 void MemberWorld::SnapshotArrives(const Event& event) {
-  Image image = std::get<Image>(Take(event.number));
+  Image image = std::get<Image>(packets_.Take(event.number));
   if (network_->IsCut(event.other, event.node)) return;
   Node& node = nodes_[event.node];
   const Zxid zxid = image.rows->zxid;
   node.staged = std::move(image.rows);
-  node.core->OnSnapshotReceived(MemberId(event.other), image.epoch, zxid);
+  const auto members = node.staged->rows.find(EnsembleKey());
+  node.core->OnSnapshotReceived(
+      IdOf(event.other), image.epoch, zxid,
+      members == node.staged->rows.end() ? "" : members->second);
   Drive(event.node);
 }
 
 // ---- Between members
 
-uint32_t MemberWorld::Keep(Packet packet) {
-  if (free_slots_.empty()) {
-    packets_.push_back(std::move(packet));
-    return static_cast<uint32_t>(packets_.size() - 1);
-  }
-  uint32_t slot = free_slots_.back();
-  free_slots_.pop_back();
-  packets_[slot] = std::move(packet);
-  return slot;
-}
-
-MemberWorld::Packet MemberWorld::Take(uint32_t slot) {
-  free_slots_.push_back(slot);
-  return std::exchange(packets_[slot], std::monostate());
-}
-
 void MemberWorld::SendZab(size_t i, zab::Message message) {
   epochs_.OnSend(i, message, nodes_[i].disk.image());
-  const size_t to = static_cast<size_t>(message.to.value());
+  const size_t to = NodeOf(message.to);
+  if (!contacts_->Knows(i, to)) return;
   Network::Fate fate = network_->Send(i, to, events_.now());
   for (int copy = 0; copy < fate.copies; ++copy) {
-    uint32_t slot = copy + 1 == fate.copies ? Keep(std::move(message))
-                                            : Keep(message);
+    uint32_t slot = copy + 1 == fate.copies ? packets_.Keep(std::move(message))
+                                            : packets_.Keep(message);
     events_.At(fate.arrival[copy],
                Event{Kind::kPacket, static_cast<uint8_t>(to),
                      static_cast<uint8_t>(i), 0, slot});
@@ -288,7 +291,8 @@ void MemberWorld::SendZab(size_t i, zab::Message message) {
 
 void MemberWorld::SendForward(size_t i, MemberId to_id, Forward forward) {
   if (to_id.value() < 0) return;
-  const size_t to = static_cast<size_t>(to_id.value());
+  const size_t to = NodeOf(to_id);
+  if (!contacts_->Knows(i, to)) return;
   Link& link = LinkOf(i, to);
   if (link.broken) return;
   if (network_->IsCut(i, to)) return BreakLink(i, to);
@@ -299,14 +303,15 @@ void MemberWorld::SendForward(size_t i, MemberId to_id, Forward forward) {
   link.last_arrival = std::max(link.last_arrival, events_.now() + took);
   events_.At(link.last_arrival,
              Event{Kind::kPacket, static_cast<uint8_t>(to),
-                   static_cast<uint8_t>(i), 0, Keep(std::move(forward))});
+                   static_cast<uint8_t>(i), 0, packets_.Keep(std::move(forward))});
 }
 
 void MemberWorld::Deliver(const Event& event, Packet packet) {
   Node& node = nodes_[event.node];
   const bool cut = network_->IsCut(event.other, event.node);
+  const bool known = contacts_->Knows(event.node, event.other);
   if (auto* message = std::get_if<zab::Message>(&packet)) {
-    if (cut || node.core == nullptr) return;
+    if (cut || node.core == nullptr || !known) return;
     if (options_.trace && message->kind != MessageKind::kPing &&
         message->kind != MessageKind::kPong) {
       Trace("    ", zab::DebugString(*message));
@@ -316,8 +321,10 @@ void MemberWorld::Deliver(const Event& event, Packet packet) {
   }
   Forward& forward = std::get<Forward>(packet);
   if (forward.stream != LinkOf(event.other, event.node).stream) return;
-  if (cut || node.core == nullptr) return BreakLink(event.other, event.node);
-  const MemberId from(event.other);
+  if (cut || node.core == nullptr || !known) {
+    return BreakLink(event.other, event.node);
+  }
+  const MemberId from = IdOf(event.other);
   if (auto* batch = std::get_if<v1::ForwardBatch>(&forward.batch)) {
     node.core->OnForward(from, forward.epoch, std::move(*batch),
                          TimeOf(event.node));
@@ -349,7 +356,7 @@ void MemberWorld::BreakLink(size_t from, size_t to) {
 void MemberWorld::ResetLink(const Event& event) {
   ++reached_.link_resets;
   if (event.number == 1) LinkOf(event.node, event.other).broken = false;
-  nodes_[event.node].core->OnLinkReset(MemberId(event.other));
+  nodes_[event.node].core->OnLinkReset(IdOf(event.other));
   Drive(event.node);
 }
 
@@ -408,7 +415,7 @@ void MemberWorld::OpenStream(size_t c) {
   stream.slow = !faults_over_ &&
                 random_.Chance(swarm_.slow_stream, kStreamTime, 100 + c,
                                ordinal);
-  Trace("client ", c, " connects to ", i);
+  Trace("client ", c, " connects to ", IdOf(i));
   SendToMember(c, client.core->Connect(
                       random_.Range(2, 12, kStreamTime, 200 + c, ordinal) *
                           swarm_.session_tick_ms,
@@ -435,7 +442,7 @@ void MemberWorld::SendToMember(size_t c, v1::SessionRequest message) {
   events_.At(stream.last_up,
              Event{Kind::kToMember, stream.node, stream.client,
                    stream.incarnation,
-                   Keep(ToMember{client.stream, std::move(message)})});
+                   packets_.Keep(ToMember{client.stream, std::move(message)})});
 }
 
 void MemberWorld::ArriveAtMember(size_t i, ToMember packet) {
@@ -456,7 +463,7 @@ void MemberWorld::SendToClient(coord::ClientAction action) {
   stream.last_down = std::max(stream.last_down, events_.now() + took);
   events_.At(stream.last_down,
              Event{Kind::kToClient, stream.client, stream.node, 0,
-                   Keep(ToClient{number, std::move(action.message),
+                   packets_.Keep(ToClient{number, std::move(action.message),
                                  action.end})});
 }
 

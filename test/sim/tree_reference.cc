@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <sstream>
 #include <utility>
 
 namespace sillok::sim {
@@ -13,10 +14,35 @@ bool IsRootChild(const std::string& path) {
   return path.size() > 1 && path.rfind('/') == 0;
 }
 
+int PortOf(const v1::EnsembleMember& member) {
+  const std::string& address = member.peer_address();
+  return std::atoi(address.c_str() + address.find(':') + 1);
+}
+
+// As ZooKeeper writes it.
+std::string ConfigText(const v1::ReconfigTxn& members, Zxid version) {
+  std::ostringstream out;
+  for (const v1::EnsembleMember& member : members.members()) {
+    out << "server." << member.id() << '=' << member.peer_address() << ':'
+        << PortOf(member) + 1000 << ':'
+        << (member.observer() ? "observer" : "participant") << '\n';
+  }
+  out << "version=" << std::hex << version.value();
+  return out.str();
+}
+
 }  // namespace
 
+std::string ReconfigMark(int port) { return "port " + std::to_string(port); }
+
+void TreeReference::AddFile(const v1::ReconfigTxn& members) {
+  file_texts_.insert(ConfigText(members, Zxid()));
+}
+
 void TreeReference::Apply(Zxid zxid, const v1::Txn& txn) {
-  if (txn.has_create_session()) {
+  if (txn.has_reconfig()) {
+    ApplyReconfig(zxid, txn);
+  } else if (txn.has_create_session()) {
     closed_[txn.create_session().session_id()] = Zxid();
   } else if (txn.has_write()) {
     for (const v1::TxnOp& op : txn.write().ops()) ApplyOp(zxid, op);
@@ -37,6 +63,15 @@ void TreeReference::Apply(Zxid zxid, const v1::Txn& txn) {
                            session, ", closed at ", zxid);
       }
     }
+  }
+}
+
+void TreeReference::ApplyReconfig(Zxid zxid, const v1::Txn& txn) {
+  changed_by_[zxid] = txn.origin().session_id();
+  Put(kConfigPath,
+      {zxid, true, ConfigText(txn.reconfig(), zxid), -1, 0});
+  for (const v1::EnsembleMember& member : txn.reconfig().members()) {
+    marks_.emplace(ReconfigMark(PortOf(member)), zxid);
   }
 }
 
@@ -149,6 +184,11 @@ std::optional<Zxid> TreeReference::RootChange(Zxid from, Zxid to) const {
 Zxid TreeReference::CommittedAt(const std::string& mark) const {
   auto found = marks_.find(mark);
   return found == marks_.end() ? Zxid() : found->second;
+}
+
+uint64_t TreeReference::ChangedBy(Zxid zxid) const {
+  auto found = changed_by_.find(zxid);
+  return found == changed_by_.end() ? 0 : found->second;
 }
 
 Zxid TreeReference::ClosedAt(uint64_t session) const {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,11 @@
 #include "test/sim/zab_checkers.h"
 
 namespace sillok::sim {
+
+// Where the members are shown.
+inline const std::string kConfigPath = "/zookeeper/config";
+// The mark of a change of the members: the peer port that it gives to somebody.
+std::string ReconfigMark(int port);
 
 class TreeReference {
  public:
@@ -46,6 +52,12 @@ class TreeReference {
     }
     return false;
   }
+  // A member is started with a configuration file that names the members so.
+  // Until they are changed its clients are shown this.
+  void AddFile(const v1::ReconfigTxn& members);
+  bool IsOfFile(const std::string& config) const {
+    return file_texts_.count(config) != 0;
+  }
   std::vector<std::string> ChildrenOfRoot(Zxid zxid) const;
   // The first change in (from, to] that fires a watch on the data of `path`, or
   // on the children of the root.
@@ -55,12 +67,15 @@ class TreeReference {
 
   // The zxid of an operation by the mark in its data; 0.0 if not committed.
   Zxid CommittedAt(const std::string& mark) const;
+  // The session that changed the members at `zxid`; 0 if nobody did.
+  uint64_t ChangedBy(Zxid zxid) const;
   // 0.0 while the session is open.
   Zxid ClosedAt(uint64_t session) const;
 
  private:
   void ApplyOp(Zxid zxid, const v1::TxnOp& op);
   void Put(const std::string& path, Version version);
+  void ApplyReconfig(Zxid zxid, const v1::Txn& txn);
   void Mark(Zxid zxid, const std::string& data);
 
   Violation* violation_;
@@ -70,6 +85,8 @@ class TreeReference {
   // The last operation of each client that was committed.
   std::map<std::string, uint64_t> last_of_client_;
   std::map<uint64_t, Zxid> closed_;  // 0.0: open
+  std::map<Zxid, uint64_t> changed_by_;
+  std::set<std::string> file_texts_;
 };
 
 }  // namespace sillok::sim

@@ -79,7 +79,7 @@ void MembershipsAgree::OnFirstDelivered(const Entry& entry) {
   last_ = entry.zxid;
   if (entry.txn->empty()) {
     sealed_ = true;
-  } else if (auto members = MembersOf(*entry.txn)) {
+  } else if (auto members = members_of_(*entry.txn)) {
     committed_.push_back({entry.zxid, *std::move(members)});
     sealed_ = false;
   }
@@ -118,6 +118,18 @@ const zab::Membership& MembershipsAgree::At(Zxid zxid) const {
   size_t i = committed_.size() - 1;
   while (i > 0 && committed_[i].version > zxid) --i;
   return committed_[i];
+}
+
+bool MembershipsAgree::HasBeenWithout(MemberId id, Zxid zxid) const {
+  const Zxid since = At(zxid).version;
+  return std::any_of(committed_.begin(), committed_.end(),
+                     [&](const zab::Membership& membership) {
+                       return membership.version >= since &&
+                              !membership.Find(id);
+                     }) ||
+         std::any_of(early_.begin(), early_.end(), [&](const auto& said) {
+           return !said.second.second.Find(id);
+         });
 }
 
 void CommittedKept::Check(const std::vector<const ZabImage*>& images,

@@ -17,6 +17,7 @@
 #include "coordinator/zab/entry.h"
 #include "coordinator/zab/membership.h"
 #include "coordinator/zab/message.h"
+#include "coordinator/zab/options.h"
 #include "test/sim/zab_image.h"
 
 namespace sillok::sim {
@@ -88,7 +89,9 @@ std::optional<std::vector<zab::EnsembleMember>> MembersOf(
 // the one before it can go on (see CommittedKept).
 class MembershipsAgree {
  public:
-  explicit MembershipsAgree(Violation* violation) : violation_(violation) {}
+  explicit MembershipsAgree(Violation* violation,
+                            zab::MembershipOf members_of = MembersOf)
+      : violation_(violation), members_of_(std::move(members_of)) {}
   void Begin(zab::Membership first) { committed_ = {std::move(first)}; }
   void OnFirstDelivered(const zab::Entry& entry);
   void OnInForce(size_t node, const zab::Membership& membership);
@@ -101,6 +104,8 @@ class MembershipsAgree {
     return committed_.size() < 2 ? nullptr : &committed_[committed_.size() - 2];
   }
   size_t size() const { return committed_.size(); }
+  // Since `zxid` the ensemble has, as far as anybody knows, been without `id`.
+  bool HasBeenWithout(MemberId id, Zxid zxid) const;
   // What follows the last one proves that it is committed.
   bool sealed() const { return sealed_; }
 
@@ -108,6 +113,7 @@ class MembershipsAgree {
   void Check(size_t node, const zab::Membership& membership);
 
   Violation* violation_;
+  zab::MembershipOf members_of_;
   std::vector<zab::Membership> committed_;
   bool sealed_ = true;
   Zxid last_;
