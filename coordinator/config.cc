@@ -58,7 +58,7 @@ void AddEnsembleKeys(ConfigSpec* spec) {
       .Int("syncLimit", 5,
            "Ticks after which a silent member is given up at the latest.", 1,
            100'000)
-      .Int("peer.silence.ms", 800,
+      .Int("peer.silence.ms", 400,
            "A leader or follower that is silent for so long is given up (or "
            "after syncLimit, if that is less).",
            100, 600'000)

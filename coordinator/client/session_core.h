@@ -41,12 +41,12 @@ class SessionCore {
     // With several servers: how long one gets to take the session at first. Each
     // time that it has let that run out doubles it, up to its share of the
     // session's time.
-    int64_t first_attempt_ms = 300;
+    int64_t first_attempt_ms = 200;
     // With several servers, while calls wait: a server that has said nothing for
     // `probe_after_ms` is pinged, and left if it then says nothing for
     // `silence_ms`.
-    int64_t probe_after_ms = 250;
-    int64_t silence_ms = 500;
+    int64_t probe_after_ms = 200;
+    int64_t silence_ms = 400;
     int64_t backoff_ms = 50;
     int64_t backoff_max_ms = 1'000;
     uint64_t seed = 1;       // of the order of servers and the jitter

@@ -71,6 +71,14 @@ TEST(CoordinatorConfigTest, SilenceIsNeverLongerThanSyncLimit) {
   EXPECT_EQ(options->node.member.zab.silence_ticks, 10);
 }
 
+TEST(CoordinatorConfigTest, ASilentLeaderIsSuspectedWithinHalfASecond) {
+  auto options = Load({});
+  ASSERT_TRUE(options.ok());
+  const int ticks = options->node.member.zab.silence_ticks;
+  // Followers add up to a quarter.
+  EXPECT_LE((ticks + ticks / 4) * options->node.zab_tick_ms, 500);
+}
+
 TEST(CoordinatorConfigTest, ObserversDoNotVote) {
   auto options = Load({"myid=3", "server.1=a:1", "server.2=b:2",
                        "server.3=c:3:observer"});

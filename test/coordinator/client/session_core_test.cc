@@ -433,10 +433,10 @@ TEST_F(SessionCoreTest, TheNegotiatedTimeoutSetsThePace) {
 TEST_F(SessionCoreTest, AServerThatDoesNotAnswerIsLeftForTheNext) {
   core_->Start(now_);
   Take();
-  EXPECT_EQ(core_->next_time_ms(), now_ + 300);
-  core_->OnTime(now_ + 299);
+  EXPECT_EQ(core_->next_time_ms(), now_ + 200);
+  core_->OnTime(now_ + 199);
   EXPECT_THAT(Take(), IsEmpty());
-  core_->OnTime(now_ + 300);
+  core_->OnTime(now_ + 200);
   EXPECT_THAT(Take(),
               ElementsAre("drop", "open", "connect session=0 zxid=0"));
 }
@@ -445,7 +445,7 @@ TEST_F(SessionCoreTest, AServerThatDidNotAnswerInItsTimeGetsMoreTheNextTime) {
   core_->Start(now_);
   Take();
   // Up to 2/3 of the session's time over two servers.
-  for (int64_t limit : {300, 600, 1'200, 2'000, 2'000}) {
+  for (int64_t limit : {200, 400, 800, 1'600, 2'000}) {
     EXPECT_EQ(core_->next_time_ms(), now_ + limit);
     core_->OnTime(now_ += limit);
     Take();
@@ -460,10 +460,10 @@ TEST_F(SessionCoreTest, ASilentServerIsLeftSoonWhileACallWaits) {
   now_ += 1'000;
   Create(1, "/a");
   Take();
-  EXPECT_EQ(core_->next_time_ms(), now_ + 250);
-  core_->OnTime(now_ += 250);
+  EXPECT_EQ(core_->next_time_ms(), now_ + 200);
+  core_->OnTime(now_ += 200);
   EXPECT_THAT(Take(), ElementsAre("ping"));
-  core_->OnTime(now_ += 499);
+  core_->OnTime(now_ += 399);
   EXPECT_THAT(Take(), IsEmpty());
   EXPECT_EQ(core_->next_time_ms(), now_ + 1);
   core_->OnTime(now_ += 1);
@@ -479,7 +479,7 @@ TEST_F(SessionCoreTest, AServerThatAnswersPingsIsGivenTimeForTheCall) {
   v1::SessionResponse pong;
   pong.mutable_ping();
   for (int i = 0; i < 100; ++i) {
-    core_->OnTime(now_ += 250);
+    core_->OnTime(now_ += 200);
     EXPECT_THAT(Take(), ElementsAre("ping"));
     core_->OnMessage(stream_, pong, now_);
   }
@@ -491,11 +491,11 @@ TEST_F(SessionCoreTest, AServerThatAnswersPingsIsGivenTimeForTheCall) {
 TEST_F(SessionCoreTest, WhenThisProcessStoodStillTheServerIsAskedAnew) {
   StartConnected();
   Create(1, "/a");
-  core_->OnTime(now_ += 250);
+  core_->OnTime(now_ += 200);
   Take();
   core_->OnTime(now_ += 1'000);
   EXPECT_THAT(Take(), ElementsAre("ping"));
-  core_->OnTime(now_ += 500);
+  core_->OnTime(now_ += 400);
   EXPECT_THAT(Take(),
               ElementsAre("drop", "call 1 CONNECTION_LOSS", "connecting",
                           "open", "connect session=7 zxid=100"));
