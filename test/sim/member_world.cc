@@ -553,14 +553,9 @@ void MemberWorld::CheckLiveness() {
       ++reached_.stranded;
       continue;
     }
-    all = all && nodes_[i].core->serving() && nodes_[i].applied == committed();
-    if (!all) break;
-    if (nodes_[i].core->tree().ensemble().version != members.version) {
-      violation_.Report("shown as it acts", "member ", member.id,
-                        " shows the members as of ",
-                        nodes_[i].core->tree().ensemble().version,
-                        " and all agree on those as of ", members.version);
-    }
+    const Member& core = *nodes_[i].core;
+    all = all && core.serving() && nodes_[i].applied == committed() &&
+          core.tree().ensemble().version == members.version;
   }
   for (const Client& client : clients_) {
     all = all && client.core->acknowledged() > client.acknowledged_before;

@@ -26,6 +26,7 @@
 #include "test/sim/member_image.h"
 #include "test/sim/mercy.h"
 #include "test/sim/network.h"
+#include "test/sim/trace.h"
 #include "test/sim/tree_reference.h"
 #include "test/sim/zab_checkers.h"
 
@@ -244,7 +245,9 @@ class MemberWorld {
   void CheckLiveness();
   std::string DescribeNodes() const;
   template <typename... Parts>
-  void Trace(const Parts&... parts);
+  void Trace(const Parts&... parts) {
+    TraceLine(options_.trace, events_.now(), parts...);
+  }
   Link& LinkOf(size_t from, size_t to) {
     return links_[from * nodes_.size() + to];
   }

@@ -6,25 +6,9 @@
 
 namespace sillok::sim {
 
-using zab::Entry;
 using zab::Message;
 using zab::MessageKind;
-using zab::Output;
-using zab::Persist;
 using zab::Role;
-
-namespace {
-
-// Kinds of random choices; those of the network follow from 100.
-enum Choice : uint64_t {
-  kSwarm = 1, kWhen, kHow, kSyncTime, kLazy, kAfterPersist, kSurvives,
-  kPauseTime, kDownTime, kSnapshotTime, kBatch, kHint, kSeed, kWipe,
-  kNetwork = 100,
-};
-
-constexpr int64_t kSecond = 1000000;
-
-}  // namespace
 
 void ZabReached::Add(const ZabReached& o) {
   events += o.events;
@@ -70,16 +54,6 @@ std::string ZabReached::ToString() const {
   return out.str();
 }
 
-template <typename... Parts>
-void ZabWorld::Trace(const Parts&... parts) {
-  if (!options_.trace) return;
-  std::ostringstream out;
-  int64_t ms = events_.now() / 1000;
-  out << ms / 1000 << '.' << std::to_string(1000 + ms % 1000).substr(1) << ' ';
-  (out << ... << parts);
-  options_.trace(out.str());
-}
-
 ZabWorld::ZabWorld(ZabWorldOptions options)
     : options_(std::move(options)), random_(options_.seed) {
   Draw();
@@ -98,6 +72,7 @@ ZabWorld::ZabWorld(ZabWorldOptions options)
     nodes_[i].gone = i >= members;
   }
   memberships_.Begin(std::move(first));
+  contacts_ = std::make_unique<Contacts>(nodes_.size(), 0);
   network_ = std::make_unique<Network>(swarm_.network, nodes_.size(), &random_,
                                        kNetwork);
 }
@@ -142,27 +117,27 @@ void ZabWorld::Draw() {
 
 void ZabWorld::BeMerciful() {
   const Mercy& mercy = options_.mercy;
-  if (mercy.Spares("loss")) swarm_.network.loss = 0;
-  if (mercy.Spares("duplication")) swarm_.network.duplication = 0;
-  if (mercy.Spares("slow messages")) swarm_.network.slow = 0;
-  if (mercy.Spares("reordering")) swarm_.network.in_order = true;
-  if (mercy.Spares("crashes")) swarm_.crash_mean_us = 0;
-  if (mercy.Spares("pauses")) swarm_.pause_mean_us = 0;
-  if (mercy.Spares("cuts")) swarm_.cut_mean_us = 0;
-  if (mercy.Spares("trims")) swarm_.trim_mean_us = 0;
-  if (mercy.Spares("resignations")) swarm_.resign_mean_us = 0;
-  if (mercy.Spares("transfers")) swarm_.transfer_mean_us = 0;
-  if (mercy.Spares("crashes on persist")) swarm_.crash_on_persist = 0;
-  if (mercy.Spares("slow syncs")) swarm_.slow_sync = 0;
-  if (mercy.Spares("batching")) swarm_.lazy = 0;
-  if (mercy.Spares("hints")) swarm_.peer_lost_hints = false;
-  if (mercy.Spares("small windows")) swarm_.small_windows = false;
-  if (mercy.Spares("observers")) swarm_.observers = 0;
-  if (mercy.Spares("reconfigurations")) swarm_.reconfigure_mean_us = 0;
+  swarm_.BeMerciful(mercy);
   if (mercy.Spares("short counters")) swarm_.short_counters = false;
 }
 
-void ZabWorld::Plan(Kind kind, double mean_us) {
+double ZabWorld::MeanOf(Kind kind) const {
+  switch (kind) {
+    case Kind::kCrash: return swarm_.crash_mean_us;
+    case Kind::kPause: return swarm_.pause_mean_us;
+    case Kind::kCut: return swarm_.cut_mean_us;
+    case Kind::kTrim: return swarm_.trim_mean_us;
+    case Kind::kResign: return swarm_.resign_mean_us;
+    case Kind::kTransfer: return swarm_.transfer_mean_us;
+    case Kind::kReconfigure: return swarm_.reconfigure_mean_us;
+    case Kind::kPropose: return swarm_.propose_mean_us;
+    case Kind::kBarrier: return swarm_.barrier_mean_us;
+    default: return 0;
+  }
+}
+
+void ZabWorld::Plan(Kind kind) {
+  const double mean_us = MeanOf(kind);
   if (mean_us <= 0) return;
   int64_t delay = random_.Exponential(
       mean_us, kWhen, static_cast<uint64_t>(kind),
@@ -170,38 +145,20 @@ void ZabWorld::Plan(Kind kind, double mean_us) {
   events_.After(delay, Event{kind});
 }
 
-void ZabWorld::PlanFaults() {
-  Plan(Kind::kCrash, swarm_.crash_mean_us);
-  Plan(Kind::kPause, swarm_.pause_mean_us);
-  Plan(Kind::kCut, swarm_.cut_mean_us);
-  Plan(Kind::kTrim, swarm_.trim_mean_us);
-  Plan(Kind::kResign, swarm_.resign_mean_us);
-  Plan(Kind::kTransfer, swarm_.transfer_mean_us);
-  Plan(Kind::kReconfigure, swarm_.reconfigure_mean_us);
-  Plan(Kind::kPropose, swarm_.propose_mean_us);
-  Plan(Kind::kBarrier, swarm_.barrier_mean_us);
-}
-
 ZabResult ZabWorld::Run() {
   for (size_t i = 0; i < nodes_.size(); ++i) {
     events_.After(random_.Range(0, 300000, kHow, i),
                   Event{Kind::kStart, static_cast<uint8_t>(i)});
   }
-  PlanFaults();
+  for (Kind kind : {Kind::kCrash, Kind::kPause, Kind::kCut, Kind::kTrim,
+                    Kind::kResign, Kind::kTransfer, Kind::kReconfigure,
+                    Kind::kPropose, Kind::kBarrier}) {
+    Plan(kind);
+  }
   const int64_t safety_end = options_.safety_seconds * kSecond;
   const int64_t end = safety_end + options_.liveness_seconds * kSecond;
   while (!violation_.found() && !done_) {
-    if (!faults_over_ && events_.next_time() >= safety_end) {
-      faults_over_ = true;
-      network_->HealAll();
-      network_->set_options(NetworkOptions{});
-      for (size_t i = 0; i < nodes_.size(); ++i) {
-        if (nodes_[i].core == nullptr && !nodes_[i].gone) Start(i);
-        nodes_[i].paused_until = 0;
-      }
-      events_.At(safety_end + kSecond, Event{Kind::kCheckLiveness});
-      Trace("---- faults end");
-    }
+    if (!faults_over_ && events_.next_time() >= safety_end) EndFaults();
     if (events_.next_time() >= end) {
       violation_.Report("liveness", "no agreement ", options_.liveness_seconds,
                         " s after all faults have ended", DescribeNodes());
@@ -227,6 +184,19 @@ ZabResult ZabWorld::Run() {
           trace_hash_,            fired_,            events_.now()};
 }
 
+void ZabWorld::EndFaults() {
+  faults_over_ = true;
+  network_->HealAll();
+  network_->set_options(NetworkOptions{});
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    if (nodes_[i].core == nullptr && !nodes_[i].gone) Start(i);
+    nodes_[i].paused_until = 0;
+  }
+  events_.At((options_.safety_seconds + 1) * kSecond,
+             Event{Kind::kCheckLiveness});
+  Trace("---- faults end");
+}
+
 void ZabWorld::Handle(const Event& event) {
   const uint64_t ordinal = Next(event.kind);
   switch (event.kind) {
@@ -238,11 +208,11 @@ void ZabWorld::Handle(const Event& event) {
     case Kind::kPropose:
       // With short counters a busy leader is one for a moment only.
       if (!faults_over_ || !swarm_.short_counters) ProposeSomewhere();
-      Plan(event.kind, swarm_.propose_mean_us);
+      Plan(event.kind);
       return;
     case Kind::kBarrier:
       AskBarriers();
-      Plan(event.kind, swarm_.barrier_mean_us);
+      Plan(event.kind);
       return;
     case Kind::kHeal:
       Trace("network heals");
@@ -259,60 +229,38 @@ void ZabWorld::Handle(const Event& event) {
     case Kind::kResign:
     case Kind::kTransfer:
     case Kind::kReconfigure:
-      break;
+      if (!faults_over_) HandleFault(event, ordinal);
+      return;
     default:
       HandleForNode(event);
       return;
   }
-  if (faults_over_) return;
+}
+
+void ZabWorld::HandleFault(const Event& event, uint64_t ordinal) {
   const uint64_t fault = FaultId(static_cast<uint64_t>(event.kind), ordinal);
-  const bool spared = options_.mercy.Spares(fault);
-  if (!spared) fired_.push_back(fault);
+  Plan(event.kind);
+  if (options_.mercy.Spares(fault)) return;
+  fired_.push_back(fault);
   const uint64_t random =
       random_.Draw(kHow, static_cast<uint64_t>(event.kind), ordinal);
   const size_t node = random % nodes_.size();
   switch (event.kind) {
-    case Kind::kCrash:
-      if (!spared) CrashSome(random);
-      Plan(event.kind, swarm_.crash_mean_us);
-      return;
-    case Kind::kPause:
-      if (!spared) Pause(random);
-      Plan(event.kind, swarm_.pause_mean_us);
-      return;
+    case Kind::kCrash: return CrashSome(random);
+    case Kind::kPause: return Pause(random);
     case Kind::kCut:
-      if (!spared) CutSome(random);
-      Plan(event.kind, swarm_.cut_mean_us);
+      if (nodes_.size() == 1) return;
+      Trace("network ",
+            CutSome(network_.get(), nodes_.size(), ServingLeader(), random));
+      events_.After(random_.Exponential(1.5 * kSecond, kPauseTime, 50,
+                                        random % 65536),
+                    Event{Kind::kHeal});
       return;
-    case Kind::kTrim:
-      if (nodes_[node].core && !spared) {
-        ZabWrite write;
-        write.kind = ZabWrite::Kind::kTrim;
-        write.zxid = images_[node]->applied();
-        nodes_[node].disk.Queue(std::move(write));
-        BeginSync(node);
-      }
-      Plan(event.kind, swarm_.trim_mean_us);
-      return;
-    case Kind::kResign:
-      if (nodes_[node].core && !spared) {
-        Trace(node, " resigns");
-        nodes_[node].core->Resign();
-        Drive(node);
-        Crash(node);
-      }
-      Plan(event.kind, swarm_.resign_mean_us);
-      return;
-    case Kind::kTransfer:
-      if (!spared) Transfer(random);
-      Plan(event.kind, swarm_.transfer_mean_us);
-      return;
-    case Kind::kReconfigure:
-      if (!spared) Reconfigure(random);
-      Plan(event.kind, swarm_.reconfigure_mean_us);
-      return;
-    default:
-      return;
+    case Kind::kTrim: return Trim(node);
+    case Kind::kResign: return Resign(node);
+    case Kind::kTransfer: return Transfer(random);
+    case Kind::kReconfigure: return Reconfigure(random);
+    default: return;
   }
 }
 
@@ -327,14 +275,13 @@ void ZabWorld::HandleForNode(const Event& event) {
   }
   Message message;
   if (event.kind == Kind::kMessage) {
-    message = std::move(in_flight_[event.number]);
-    free_slots_.push_back(event.number);
+    message = in_flight_.Take(event.number);
     if (network_->IsCut(event.other, event.node)) return;
   }
   if (!current) return;
   // The other side's shell does not know us, or ours not it.
   if (event.kind == Kind::kMessage &&
-      ((node.contacts >> event.other) & 1) == 0) {
+      !contacts_->Knows(event.node, event.other)) {
     return;
   }
   switch (event.kind) {
@@ -421,12 +368,8 @@ void ZabWorld::Crash(size_t i) {
   epochs_.OnStored(i, before, *images_[i]);
   Trace(i, " crashes; left with log to ", images_[i]->LastZxid());
   CheckKept();
-  int64_t down = random_.Exponential(kSecond, kDownTime, i, node.incarnation);
-  if (random_.Chance(0.1, kDownTime, 300 + i, node.incarnation)) down *= 5;
-  if (random_.Chance(0.3, kDownTime, 100 + i, node.incarnation)) {
-    down = random_.Range(1000, 50000, kDownTime, 200 + i, node.incarnation);
-  }
-  events_.After(down, Event{Kind::kStart, static_cast<uint8_t>(i)});
+  events_.After(DownTime(random_, i, node.incarnation),
+                Event{Kind::kStart, static_cast<uint8_t>(i)});
   if (!swarm_.peer_lost_hints) return;
   for (size_t peer = 0; peer < nodes_.size(); ++peer) {
     if (peer == i || nodes_[peer].core == nullptr) continue;
@@ -451,9 +394,25 @@ void ZabWorld::Pause(uint64_t random) {
   size_t i =
       (random >> 20) % 2 == 0 && leader ? *leader : random % nodes_.size();
   nodes_[i].paused_until =
-      events_.now() +
-      random_.Exponential(kSecond, kPauseTime, i, static_cast<uint64_t>(random % 65536));
+      events_.now() + PauseTime(random_, i, random);
   Trace(i, " pauses until ", nodes_[i].paused_until / 1000, " ms");
+}
+
+void ZabWorld::Trim(size_t i) {
+  if (nodes_[i].core == nullptr) return;
+  ZabWrite write;
+  write.kind = ZabWrite::Kind::kTrim;
+  write.zxid = images_[i]->applied();
+  nodes_[i].disk.Queue(std::move(write));
+  BeginSync(i);
+}
+
+void ZabWorld::Resign(size_t i) {
+  if (nodes_[i].core == nullptr) return;
+  Trace(i, " resigns");
+  nodes_[i].core->Resign();
+  Drive(i);
+  Crash(i);
 }
 
 // Deposed leaders are asked, too.
@@ -472,147 +431,6 @@ void ZabWorld::Transfer(uint64_t random) {
   }
 }
 
-zab::Membership ZabWorld::NextMembership(const zab::Membership& now,
-                                         uint64_t random) const {
-  zab::Membership next = now;
-  std::vector<zab::EnsembleMember>& members = next.members;
-  auto id_of = [](size_t i) { return MemberId(static_cast<int32_t>(i)); };
-  const size_t node = (random >> 8) % nodes_.size();
-  auto known = std::find_if(
-      members.begin(), members.end(),
-      [&](const zab::EnsembleMember& m) { return m.id == id_of(node); });
-  switch ((random >> 20) % 6) {
-    case 0:  // One comes or goes.
-    case 1:
-      if (known == members.end()) {
-        members.push_back({id_of(node), (random >> 30) % 2 == 0, ""});
-      } else {
-        members.erase(known);
-      }
-      break;
-    case 2:  // One changes what it is.
-      if (known != members.end()) known->votes = !known->votes;
-      break;
-    case 3:  // Voters and observers change places.
-      for (zab::EnsembleMember& member : members) member.votes = !member.votes;
-      break;
-    case 4:  // Everybody comes.
-      for (size_t i = 0; i < nodes_.size(); ++i) {
-        if (!now.Find(id_of(i))) members.push_back({id_of(i), false, ""});
-      }
-      break;
-    default:  // Anything.
-      members.clear();
-      for (size_t i = 0; i < nodes_.size(); ++i) {
-        const uint64_t draw = (random >> (30 + 3 * i)) % 8;
-        if (draw < 5) members.push_back({id_of(i), draw != 0, ""});
-      }
-  }
-  std::sort(members.begin(), members.end(),
-            [](const auto& a, const auto& b) { return a.id < b.id; });
-  return next;
-}
-
-// Deposed leaders are asked, too.
-void ZabWorld::Reconfigure(uint64_t random) {
-  for (size_t i = 0; i < nodes_.size(); ++i) {
-    Node& node = nodes_[i];
-    if (node.core == nullptr || node.paused_until > events_.now() ||
-        node.core->role().role != Role::kLeading) {
-      continue;
-    }
-    const zab::Membership next =
-        NextMembership(node.core->membership(), Mix(random + i));
-    for (const zab::EnsembleMember& member : next.members) {
-      Join(static_cast<size_t>(member.id.value()));
-    }
-    const std::string txn = MembersTxn(next.members);
-    Zxid predecessor = node.core->last_logged();
-    std::optional<Zxid> zxid = node.core->Propose(txn);
-    if (!zxid) {
-      ++reached_.reconfigurations_refused;
-      continue;
-    }
-    ++reached_.reconfigurations_lost;
-    Trace(i, " proposes ", *zxid, ": ", txn);
-    order_.OnProposed(i, *zxid, txn, predecessor, agreement_.last());
-    Drive(i);
-  }
-}
-
-// Its operator gives it a file that names the ensemble as it is.
-void ZabWorld::Join(size_t i) {
-  Node& node = nodes_[i];
-  if (!node.gone) return;
-  node.gone = false;
-  const MemberId id(static_cast<int32_t>(i));
-  node.file = memberships_.last();
-  node.file.version = Zxid();
-  if (!node.file.Find(id)) node.file.members.push_back({id, false, ""});
-  if (node.core == nullptr) Start(i);
-}
-
-void ZabWorld::Leave(size_t i) {
-  Node& node = nodes_[i];
-  ++reached_.removed;
-  Trace(i, " has been removed");
-  reached_.elections += node.core->elections();
-  node.core.reset();
-  node.gone = true;
-  node.disk.Crash(random_.Draw(kSurvives, i, node.incarnation));
-}
-
-// A removed machine is not needed any more once something behind the change
-// has come through that says that it is committed.
-void ZabWorld::WipeSome() {
-  if (!memberships_.sealed() || memberships_.size() < 2) return;
-  for (size_t i = 0; i < nodes_.size(); ++i) {
-    Node& node = nodes_[i];
-    const MemberId id(static_cast<int32_t>(i));
-    if (memberships_.last().Find(id) ||
-        images_[i]->hard_state() == zab::HardState() ||
-        !random_.Chance(0.5, kWipe, i, ++draws_)) {
-      continue;
-    }
-    // It may be on its way back in.
-    if (node.core != nullptr && node.file.Find(id) &&
-        !node.file.Votes(id)) {
-      continue;
-    }
-    ++reached_.wiped;
-    Trace(i, " is taken away");
-    if (node.core) reached_.elections += node.core->elections();
-    node.core.reset();
-    node.gone = true;
-    node.disk = {};
-    epochs_.OnWiped(i);
-  }
-}
-
-void ZabWorld::CutSome(uint64_t random) {
-  const size_t n = nodes_.size();
-  if (n == 1) return;
-  uint64_t how = (random >> 20) % 4;
-  if (how == 0) {  // One direction of one link.
-    size_t from = random % n, to = (from + 1 + (random >> 30) % (n - 1)) % n;
-    network_->Cut(from, to);
-    Trace("network cuts ", from, "->", to);
-  } else {  // In two; often one alone, often the leader.
-    std::optional<size_t> leader = ServingLeader();
-    uint64_t side = how == 1 ? random >> 40 : uint64_t{1} << (random % n);
-    if (how == 2 && leader) side = uint64_t{1} << *leader;
-    for (size_t from = 0; from < n; ++from) {
-      for (size_t to = 0; to < n; ++to) {
-        if (((side >> from) & 1) != ((side >> to) & 1)) network_->Cut(from, to);
-      }
-    }
-    Trace("network splits, one side ", side & ((uint64_t{1} << n) - 1));
-  }
-  events_.After(random_.Exponential(1.5 * kSecond, kPauseTime, 50,
-                                    random % 65536),
-                Event{Kind::kHeal});
-}
-
 std::optional<size_t> ZabWorld::ServingLeader() const {
   std::optional<size_t> found;
   for (size_t i = 0; i < nodes_.size(); ++i) {
@@ -622,236 +440,6 @@ std::optional<size_t> ZabWorld::ServingLeader() const {
     if (!found || role.epoch > nodes_[*found].core->role().epoch) found = i;
   }
   return found;
-}
-
-// ---- Clients
-
-// Everyone who believes to lead gets work: deposed leaders too.
-void ZabWorld::ProposeSomewhere() {
-  std::optional<size_t> newest = ServingLeader();
-  for (size_t i = 0; i < nodes_.size(); ++i) {
-    Node& node = nodes_[i];
-    if (node.core == nullptr || node.paused_until > events_.now()) continue;
-    int64_t batch = random_.Range(1, 4, kBatch, i, ++draws_);
-    for (int64_t b = 0; b < batch; ++b) {
-      Zxid predecessor = node.core->last_logged();
-      std::string txn = "t" + std::to_string(++proposals_);
-      std::optional<Zxid> zxid = node.core->Propose(txn);
-      if (!zxid) break;
-      Trace(i, " proposes ", *zxid);
-      order_.OnProposed(i, *zxid, txn, predecessor, agreement_.last());
-      if (newest != i) ++reached_.deposed_leaders;
-    }
-    Drive(i);
-  }
-}
-
-void ZabWorld::AskBarriers() {
-  for (size_t i = 0; i < nodes_.size(); ++i) {
-    Node& node = nodes_[i];
-    if (node.core == nullptr || node.paused_until > events_.now()) continue;
-    uint64_t id = ++barriers_;
-    barrier_checks_.OnAsked(id, agreement_.last());
-    if (!node.core->ReadBarrier(id)) barrier_checks_.OnFailed(id);
-    Drive(i);
-  }
-}
-
-// ---- The shell
-
-void ZabWorld::Drive(size_t i, bool may_wait) {
-  Node& node = nodes_[i];
-  // A shell may take several inputs before it looks at the output.
-  if (may_wait && random_.Chance(swarm_.lazy, kLazy, i, ++draws_)) return;
-  while (node.core != nullptr && node.core->HasOutput() &&
-         !violation_.found()) {
-    CarryOut(i, node.core->TakeOutput());
-  }
-}
-
-void ZabWorld::CarryOut(size_t i, Output out) {
-  Node& node = nodes_[i];
-  reached_.removed_leaders +=
-      out.removed && node.role.role == Role::kLeading;
-  if (!out.fatal.empty()) {
-    violation_.Report("core stops", "member ", i, ": ", out.fatal);
-    return;
-  }
-  const bool persists = !out.persist.empty();
-  for (Persist& persist : out.persist) {
-    if (persist.truncate_after) {
-      ++reached_.truncations;
-      Trace(i, " truncates after ", *persist.truncate_after);
-    }
-    if (persist.install_snapshot) {
-      ++reached_.snapshots;
-      Trace(i, " installs snapshot ", *persist.install_snapshot);
-      node.delivered = *persist.install_snapshot;
-      node.index = agreement_.OnSnapshotInstalled(i, node.delivered);
-    }
-    ZabWrite write;
-    write.persist = std::move(persist);
-    node.disk.Queue(std::move(write));
-  }
-  for (Message& message : out.send) Send(i, std::move(message));
-  for (const Entry& entry : out.committed) Deliver(i, entry);
-  for (const zab::BarrierResult& barrier : out.barriers) {
-    if (!barrier.ok) {
-      ++reached_.barriers_failed;
-      barrier_checks_.OnFailed(barrier.id);
-      continue;
-    }
-    ++reached_.barriers_done;
-    if (barrier.id == probe_barrier_) probe_barrier_done_ = true;
-    barrier_checks_.OnDone(i, barrier.id, barrier.zxid, node.delivered);
-  }
-  for (const zab::SnapshotSend& request : out.snapshots) {
-    SendSnapshot(i, request);
-  }
-  if (out.membership) memberships_.OnInForce(i, *out.membership);
-  if (out.contacts) {
-    node.contacts = 0;
-    for (const zab::EnsembleMember& member : *out.contacts) {
-      node.contacts |= uint64_t{1} << member.id.value();
-    }
-  }
-  if (out.role) {
-    node.role = *out.role;
-    Trace(i, " is ", zab::ToString(out.role->role), " leader ",
-          out.role->leader, " epoch ", out.role->epoch,
-          out.role->serving ? ", serving" : "");
-    if (out.role->role == Role::kLeading && out.role->serving) {
-      ++reached_.serving_leaders;
-      one_leader_.OnServingLeader(i, out.role->epoch);
-    }
-  }
-  if (persists) BeginSync(i);
-  if (persists && !faults_over_ &&
-      random_.Chance(swarm_.crash_on_persist, kAfterPersist, i, ++draws_)) {
-    Crash(i);
-  }
-  if (out.removed && node.core != nullptr) Leave(i);
-}
-
-void ZabWorld::Deliver(size_t i, const Entry& entry) {
-  Node& node = nodes_[i];
-  if (agreement_.OnDelivered(i, node.index, entry)) {
-    ++reached_.commits;
-    Trace(i, " delivers ", entry.zxid, " first");
-    order_.OnFirstDelivered(entry);
-    memberships_.OnFirstDelivered(entry);
-    if (memberships_.last().version == entry.zxid) {
-      ++reached_.reconfigurations;
-      --reached_.reconfigurations_lost;
-    }
-    CheckKept();
-    wipes_ = wipes_ || entry.txn->empty();
-  }
-  ++node.index;
-  node.delivered = entry.zxid;
-  ZabWrite write;
-  write.kind = ZabWrite::Kind::kApplied;
-  write.zxid = entry.zxid;
-  node.disk.Queue(std::move(write));
-  BeginSync(i);
-}
-
-void ZabWorld::Send(size_t i, Message message) {
-  epochs_.OnSend(i, message, *images_[i]);
-  if (message.kind == MessageKind::kAck) reached_.rejects += message.rejected;
-  if (message.kind == MessageKind::kHandOver &&
-      message.vote.leader == message.to) {
-    ++reached_.hand_overs;
-  }
-  if (message.kind == MessageKind::kAckEpoch) {
-    reached_.broken_promises_refused += !message.promised;
-  }
-  size_t to = static_cast<size_t>(message.to.value());
-  if (((nodes_[i].contacts >> to) & 1) == 0) return;
-  Network::Fate fate = network_->Send(i, to, events_.now());
-  for (int copy = 0; copy < fate.copies; ++copy) {
-    uint32_t slot;
-    if (free_slots_.empty()) {
-      slot = static_cast<uint32_t>(in_flight_.size());
-      in_flight_.emplace_back();
-    } else {
-      slot = free_slots_.back();
-      free_slots_.pop_back();
-    }
-    in_flight_[slot] =
-        copy + 1 == fate.copies ? std::move(message) : message;
-    events_.At(fate.arrival[copy],
-               Event{Kind::kMessage, static_cast<uint8_t>(to),
-                     static_cast<uint8_t>(i), 0, slot, Zxid()});
-  }
-}
-
-void ZabWorld::BeginSync(size_t i) {
-  Node& node = nodes_[i];
-  if (!node.disk.BeginSync()) return;
-  int64_t took = 100 + random_.Exponential(1000, kSyncTime, i, ++draws_);
-  if (!faults_over_ && random_.Chance(swarm_.slow_sync, kSyncTime, 100 + i,
-                                      draws_)) {
-    took = random_.Range(20000, 1500000, kSyncTime, 200 + i, draws_);
-  }
-  events_.After(took, Event{Kind::kSyncEnd, static_cast<uint8_t>(i), 0,
-                            node.incarnation});
-}
-
-void ZabWorld::EndSync(size_t i) {
-  Node& node = nodes_[i];
-  uint64_t token = 0;
-  bool takes_away = false;
-  const zab::HardState before = images_[i]->hard_state();
-  node.disk.EndSync([&](const ZabWrite& write) {
-    token = std::max(token, write.persist.token);
-    takes_away = takes_away || write.persist.truncate_after ||
-                 write.persist.install_snapshot;
-  });
-  epochs_.OnStored(i, before, *images_[i]);
-  if (takes_away) CheckKept();
-  BeginSync(i);
-  if (token == 0) return;
-  node.core->OnPersisted(token);
-  Drive(i);
-}
-
-void ZabWorld::SendSnapshot(size_t i, const zab::SnapshotSend& request) {
-  Node& node = nodes_[i];
-  int64_t took = random_.Exponential(300000, kSnapshotTime, i, ++draws_);
-  uint8_t to = static_cast<uint8_t>(request.to.value());
-  Trace(i, " streams snapshot ", node.delivered, " to ", +to);
-  // The sender may notice that it has failed, or believe that it has not.
-  bool lost =
-      !faults_over_ && random_.Chance(0.1, kSnapshotTime, 100 + i, draws_);
-  bool noticed = lost && random_.Chance(0.5, kSnapshotTime, 200 + i, draws_);
-  if (!lost) {
-    events_.After(took, Event{Kind::kSnapshotArrives, to,
-                              static_cast<uint8_t>(i), nodes_[to].incarnation,
-                              request.epoch, node.delivered});
-  }
-  events_.After(took,
-                Event{noticed ? Kind::kSnapshotFailed : Kind::kSnapshotSent,
-                      static_cast<uint8_t>(i), to, node.incarnation,
-                      request.epoch, node.delivered});
-}
-
-void ZabWorld::SnapshotArrives(const Event& event) {
-  if (network_->IsCut(event.other, event.node)) return;
-  nodes_[event.node].core->OnSnapshotReceived(MemberId(event.other),
-                                              event.number, event.zxid,
-                                              memberships_.At(event.zxid));
-  Drive(event.node);
-}
-
-void ZabWorld::CheckKept() {
-  if (agreement_.committed().empty()) return;
-  const Zxid last = agreement_.last();
-  kept_.Check(images_, memberships_.last(), last);
-  // Until then the members before could be asked.
-  if (memberships_.last().version == last && memberships_.before()) {
-    kept_.Check(images_, *memberships_.before(), last);
-  }
 }
 
 // ---- Liveness
@@ -901,7 +489,7 @@ void ZabWorld::CheckLiveness() {
       Join(i);
       return;
     }
-    if (IsStranded(i, *leader, members)) {
+    if (contacts_->IsStranded(i, *leader, members)) {
       ++reached_.stranded;
       continue;
     }
@@ -909,19 +497,6 @@ void ZabWorld::CheckLiveness() {
           nodes_[i].core->role().serving && images_[i]->Holds(probe_);
   }
   done_ = all && !node.core->pending_membership();
-}
-
-// While it was away all it knows have left, and all whom those know.
-bool ZabWorld::IsStranded(size_t i, size_t leader,
-                          const zab::Membership& members) const {
-  uint64_t found = uint64_t{1} << leader;
-  for (size_t round = 0; round < members.members.size(); ++round) {
-    for (const zab::EnsembleMember& member : members.members) {
-      const size_t id = static_cast<size_t>(member.id.value());
-      if (nodes_[id].contacts & found) found |= uint64_t{1} << id;
-    }
-  }
-  return ((found >> i) & 1) == 0;
 }
 
 }  // namespace sillok::sim

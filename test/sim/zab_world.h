@@ -14,10 +14,12 @@
 #include "base/ids.h"
 #include "coordinator/zab/zab.h"
 #include "test/sim/disk.h"
+#include "test/sim/ensemble_faults.h"
 #include "test/sim/event_queue.h"
 #include "test/sim/keyed_random.h"
 #include "test/sim/mercy.h"
 #include "test/sim/network.h"
+#include "test/sim/trace.h"
 #include "test/sim/zab_checkers.h"
 #include "test/sim/zab_image.h"
 
@@ -120,65 +122,47 @@ class ZabWorld {
     Zxid delivered;
     // How many entries are delivered, by number.
     size_t index = 0;
-    // Whom its shell can talk to.
-    uint64_t contacts = 0;
     // Its configuration file.
     zab::Membership file;
     // Removed from the ensemble, or not yet part of it: it does not run.
     bool gone = false;
   };
   // What this seed has drawn.
-  struct Swarm {
-    size_t nodes = 3;
-    size_t observers = 0;
-    size_t spares = 0;
-    int64_t tick_us = 50000;
-    NetworkOptions network;
-    double crash_mean_us = 0;  // 0: none, as for all the others
-    double pause_mean_us = 0;
-    double cut_mean_us = 0;
-    double trim_mean_us = 0;
-    double resign_mean_us = 0;
-    double transfer_mean_us = 0;
-    double reconfigure_mean_us = 0;
+  struct Swarm : Troubles {
     double propose_mean_us = 50000;
     double barrier_mean_us = 300000;
-    double crash_on_persist = 0;
-    double slow_sync = 0;
-    double lazy = 0;
-    bool peer_lost_hints = false;
-    bool small_windows = false;
     bool short_counters = false;
   };
 
   void Draw();
   void BeMerciful();
-  void PlanFaults();
-  void Plan(Kind kind, double mean_us);
+  double MeanOf(Kind kind) const;
+  void Plan(Kind kind);
+  void EndFaults();
   void Handle(const Event& event);
+  void HandleFault(const Event& event, uint64_t ordinal);
   void HandleForNode(const Event& event);
 
   void Start(size_t node);
   void Crash(size_t node);
   void CrashSome(uint64_t random);
   void Pause(uint64_t random);
+  void Trim(size_t node);
+  void Resign(size_t node);
   void Transfer(uint64_t random);
-  void CutSome(uint64_t random);
+
+  // In zab_world_members.cc.
   void Reconfigure(uint64_t random);
-  zab::Membership NextMembership(const zab::Membership& now,
-                                 uint64_t random) const;
   void Join(size_t node);
   void Leave(size_t node);
   // The operator takes away machines that are not needed any more.
   void WipeSome();
-  bool IsStranded(size_t node, size_t leader,
-                  const zab::Membership& members) const;
-  void ProposeSomewhere();
-  void AskBarriers();
-  void SnapshotArrives(const Event& event);
   void CheckLiveness();
   std::string DescribeNodes() const;
 
+  // In zab_world_io.cc.
+  void ProposeSomewhere();
+  void AskBarriers();
   // After an input: takes the core's outputs and carries them out.
   void Drive(size_t node, bool may_wait = false);
   void CarryOut(size_t node, zab::Output output);
@@ -187,11 +171,14 @@ class ZabWorld {
   void BeginSync(size_t node);
   void EndSync(size_t node);
   void SendSnapshot(size_t node, const zab::SnapshotSend& request);
+  void SnapshotArrives(const Event& event);
   void CheckKept();
   std::optional<size_t> ServingLeader() const;
 
   template <typename... Parts>
-  void Trace(const Parts&... parts);
+  void Trace(const Parts&... parts) {
+    TraceLine(options_.trace, events_.now(), parts...);
+  }
   uint64_t Next(Kind kind) { return ++ordinals_[static_cast<size_t>(kind)]; }
 
   ZabWorldOptions options_;
@@ -202,8 +189,8 @@ class ZabWorld {
   std::vector<Node> nodes_;
   std::vector<const ZabImage*> images_;
   std::vector<uint64_t> fired_;
-  std::vector<zab::Message> in_flight_;
-  std::vector<uint32_t> free_slots_;
+  Slots<zab::Message> in_flight_;
+  std::unique_ptr<Contacts> contacts_;
   uint64_t ordinals_[32] = {};
   uint64_t draws_ = 0;
   uint64_t proposals_ = 0;
