@@ -141,9 +141,12 @@ class PeerTransport::Link {
                    << peer_ << " at " << address_ << ": " << why;
     }
     link_.reset();
+    // Somebody whose own connection is open is there, though its door may not
+    // be open yet, or for us.
+    const bool lost = connected_ || owner_->inbound_.count(peer_) == 0;
     PauseBeforeRedial();
     owner_->handler_.on_reset(peer_);
-    owner_->handler_.on_lost(peer_);
+    if (lost) owner_->handler_.on_lost(peer_);
   }
 
   void PauseBeforeRedial() {

@@ -54,7 +54,7 @@ class PeerTransport {
     std::function<void(v1::PeerMessage)> on_message;
     // Messages to or from the peer may be lost.
     std::function<void(MemberId)> on_reset;
-    // The peer closed a connection or refused one.
+    // The peer closed a connection, or refused one while it has none to us.
     std::function<void(MemberId)> on_lost;
   };
 

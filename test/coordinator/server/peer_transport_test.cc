@@ -35,7 +35,8 @@ class Endpoint {
             [this](const v1::PeerMessage& message) {
               heard.Put({message.from(), message.forward()});
             },
-            [](MemberId) {}, [this](MemberId peer) { lost.Put(peer.value()); }});
+            [this](MemberId peer) { reset.Put(peer.value()); },
+            [this](MemberId peer) { lost.Put(peer.value()); }});
     loop_->SetTick(5, [this] {
       transport_->OnTick(loop_->now_ms());
       if (ticks_door_) door_->OnTick(loop_->now_ms());
@@ -88,6 +89,7 @@ class Endpoint {
 
   net::Mailbox<std::pair<int, std::string>> heard;  // from, text
   net::Mailbox<int> lost;
+  net::Mailbox<int> reset;
 
  private:
   void Listen(int port) {
@@ -255,6 +257,26 @@ TEST(PeerTransportTest, APeerThatComesLateIsDialledAgainAndAgain) {
   one.SetPeers({{MemberId(2), address}});
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(one.lost.Take().has_value());
   EXPECT_FALSE(one.connected(2));
+}
+
+TEST(PeerTransportTest, WhoIsConnectedToUsIsNotLostBecauseItsDoorIsShut) {
+  Endpoint one(1), two(2);
+  std::string nowhere;
+  {
+    Endpoint gone(2);
+    nowhere = gone.address();
+  }
+  two.SetPeers({{MemberId(1), one.address()}});
+  one.SetPeers({{MemberId(2), nowhere}});
+  ASSERT_TRUE(two.ConnectedSoon(1));
+  two.Send(1, "here I am");
+  ASSERT_EQ(one.heard.Take(), Heard(2, "here I am"));
+  while (one.lost.size() > 0) one.lost.Take();
+  // As many dials that fail as there were, and more.
+  for (size_t n = one.reset.size() + 3; n > 0; --n) {
+    ASSERT_EQ(one.reset.Take(), 2);
+  }
+  EXPECT_EQ(one.lost.size(), 0u);
 }
 
 // What a peer could do with a socket of its own.
