@@ -1,5 +1,6 @@
 #include "coordinator/zab/peer_codec.h"
 
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -42,6 +43,34 @@ TEST(PeerCodec, CarriesNotifications) {
     EXPECT_EQ(c.round, m.round);
     EXPECT_EQ(c.vote, m.vote);
   }
+}
+
+TEST(PeerCodec, CarriesTheMembersToOneWhoSeemsNotToKnowThem) {
+  Message m = Filled(MessageKind::kNotification);
+  EXPECT_EQ(Carried(m).membership, nullptr);
+  m.membership = std::make_shared<const Membership>(
+      Membership{Zxid(16, 9),
+                 {{MemberId(1), true, "one:2888"},
+                  {MemberId(4), false, "[::1]:2888"},
+                  {MemberId(255), true, ""}}});
+  Message c = Carried(m);
+  ASSERT_NE(c.membership, nullptr);
+  EXPECT_EQ(*c.membership, *m.membership);
+}
+
+TEST(PeerCodec, MembersWithoutAVersionAreThoseOfTheFiles) {
+  Message m = Filled(MessageKind::kNotification);
+  m.membership = std::make_shared<const Membership>(
+      Membership{Zxid(), {{MemberId(1), true, "one:2888"}}});
+  Message c = Carried(m);
+  ASSERT_NE(c.membership, nullptr);
+  EXPECT_EQ(c.membership->version, Zxid());
+}
+
+TEST(PeerCodec, CarriesThatAMemberWasRemoved) {
+  Message m = Filled(MessageKind::kRemoved);
+  EXPECT_TRUE(ToProto(m).has_removed());
+  Carried(m);
 }
 
 TEST(PeerCodec, CarriesDiscovery) {
