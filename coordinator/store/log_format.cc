@@ -1,5 +1,7 @@
 #include "coordinator/store/log_format.h"
 
+#include <lz4.h>
+
 #include <bit>
 #include <cstring>
 
@@ -12,9 +14,12 @@ static_assert(std::endian::native == std::endian::little,
               "numbers are copied as they are in memory");
 
 constexpr uint64_t kMagic = 0x314c6b6f6c6c6973;  // "sillokL1"
-constexpr uint64_t kFormat = 1;
 constexpr size_t kHeaderBytes = 96;  // with the checksum at its end
 constexpr size_t kRecordHeaderBytes = 16;
+// A write of less takes one page or two, packed or not.
+constexpr size_t kWorthPackingBytes = 1024;
+// LZ4 cannot make more of a byte.
+constexpr size_t kMaxExpansion = 255;
 
 template <typename Number>
 void Put(Number value, std::string* out) {
@@ -46,7 +51,7 @@ std::string EncodeSegmentHeader(const SegmentHeader& header) {
   std::string page;
   page.reserve(kLogPageBytes);
   Put(kMagic, &page);
-  Put(kFormat, &page);
+  Put(uint64_t{header.format}, &page);
   Put(header.log_id, &page);
   Put(header.sequence, &page);
   Put(header.bytes, &page);
@@ -73,12 +78,14 @@ absl::StatusOr<SegmentHeader> DecodeSegmentHeader(std::string_view page) {
     return absl::DataLossError("the segment's header is damaged");
   }
   const auto field = [&](int i) { return Get<uint64_t>(page.data() + 8 * i); };
-  if (field(1) != kFormat) {
+  if (field(1) < kUnpackedSegmentFormat || field(1) > kSegmentFormat) {
     return absl::FailedPreconditionError(
         "the segment has format " + std::to_string(field(1)) +
-        "; this version knows format " + std::to_string(kFormat));
+        "; this version knows formats up to " +
+        std::to_string(kSegmentFormat));
   }
   SegmentHeader header;
+  header.format = static_cast<uint32_t>(field(1));
   header.log_id = field(2);
   header.sequence = field(3);
   header.bytes = field(4);
@@ -151,6 +158,24 @@ void FrameBuilder::AddInstall(Zxid zxid, uint32_t active_rows) {
   Put(uint64_t{active_rows}, &bytes_);
 }
 
+void FrameBuilder::Pack() {
+  const std::string_view body =
+      std::string_view(bytes_).substr(kFrameHeaderBytes);
+  if (body.size() < kWorthPackingBytes || body.size() > LZ4_MAX_INPUT_SIZE) {
+    return;
+  }
+  packed_.resize(body.size() - body.size() / 8 - kRecordHeaderBytes);
+  const int size = LZ4_compress_default(
+      body.data(), packed_.data(), static_cast<int>(body.size()),
+      static_cast<int>(packed_.size()));
+  if (size <= 0) return;
+  const uint64_t unpacked = body.size();
+  Clear();
+  Head(LogRecord::Kind::kPacked, kRecordHeaderBytes + static_cast<size_t>(size));
+  Put(unpacked, &bytes_);
+  bytes_.append(packed_, 0, static_cast<size_t>(size));
+}
+
 std::string_view FrameBuilder::Finish(uint64_t tag, uint64_t number,
                                       size_t padded) {
   const std::string_view body =
@@ -168,6 +193,30 @@ std::string_view FrameBuilder::Finish(uint64_t tag, uint64_t number,
   return bytes_;
 }
 
+absl::Status RecordReader::Unpack() {
+  const absl::Status broken =
+      absl::DataLossError("a frame holds what cannot be unpacked");
+  // It has the frame for itself.
+  if (begun_ || rest_.size() <= kRecordHeaderBytes ||
+      Get<uint32_t>(rest_.data() + 4) != rest_.size()) {
+    return broken;
+  }
+  const uint64_t size = Get<uint64_t>(rest_.data() + 8);
+  rest_.remove_prefix(kRecordHeaderBytes);
+  // No memory is taken for what cannot be there.
+  if (size == 0 || size > kMaxFrameBodyBytes ||
+      size / kMaxExpansion > rest_.size()) {
+    return broken;
+  }
+  unpacked_.resize(size);
+  const int got = LZ4_decompress_safe(
+      rest_.data(), unpacked_.data(), static_cast<int>(rest_.size()),
+      static_cast<int>(unpacked_.size()));
+  if (got < 0 || static_cast<uint64_t>(got) != size) return broken;
+  rest_ = unpacked_;
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::optional<LogRecord>> RecordReader::Next() {
   if (rest_.empty()) return std::nullopt;
   const auto broken = [] {
@@ -176,6 +225,12 @@ absl::StatusOr<std::optional<LogRecord>> RecordReader::Next() {
   if (rest_.size() < kRecordHeaderBytes) return broken();
   LogRecord record;
   record.kind = static_cast<LogRecord::Kind>(Get<uint32_t>(rest_.data()));
+  if (record.kind == LogRecord::Kind::kPacked) {
+    if (absl::Status status = Unpack(); !status.ok()) return status;
+    begun_ = true;
+    if (rest_.size() < kRecordHeaderBytes) return broken();
+    record.kind = static_cast<LogRecord::Kind>(Get<uint32_t>(rest_.data()));
+  }
   const size_t bytes = Get<uint32_t>(rest_.data() + 4);
   if (bytes < kRecordHeaderBytes || bytes > rest_.size()) return broken();
   const char* value = rest_.data() + 8;
@@ -204,6 +259,7 @@ absl::StatusOr<std::optional<LogRecord>> RecordReader::Next() {
       return broken();
   }
   if (bytes != expected) return broken();
+  begun_ = true;
   if (record.kind != LogRecord::Kind::kHardState) {
     record.zxid = Zxid(Get<uint64_t>(value));
   }

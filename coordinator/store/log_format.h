@@ -21,9 +21,14 @@ inline constexpr size_t kLogPageBytes = 4096;
 inline constexpr size_t kFrameHeaderBytes = 32;
 inline constexpr size_t kMaxFrameBodyBytes = size_t{1} << 30;
 
+// A segment of format 1 has no packed frames; new ones are of format 2.
+inline constexpr uint32_t kUnpackedSegmentFormat = 1;
+inline constexpr uint32_t kSegmentFormat = 2;
+
 // What a segment begins with: whose it is, and all that a reader who has no
 // earlier segment must know.
 struct SegmentHeader {
+  uint32_t format = kSegmentFormat;
   uint64_t log_id = 0;    // chosen at random when the log is made
   uint64_t sequence = 0;  // 1, 2, ...: never used twice in a log
   uint64_t bytes = 0;     // of the file
@@ -69,12 +74,14 @@ struct LogRecord {
     // An image of the tree at zxid takes the place of all before it; active_rows
     // says where it is.
     kInstall = 4,
+    // All records of the frame, compressed. RecordReader gives what is in it.
+    kPacked = 5,
   };
   Kind kind = Kind::kEntry;
   Zxid zxid;
   zab::HardState hard_state;
   uint32_t active_rows = 0;
-  std::string_view txn;  // points into the decoded body
+  std::string_view txn;  // lives as long as the body and its reader
 };
 
 // Puts records together to a frame. Keeps its memory from frame to frame.
@@ -86,6 +93,9 @@ class FrameBuilder {
   void AddTruncate(Zxid after);
   void AddHardState(const zab::HardState& hard_state);
   void AddInstall(Zxid zxid, uint32_t active_rows);
+  // Compresses what was added if that is worth while; nothing can be added
+  // then.
+  void Pack();
 
   bool empty() const { return bytes_.size() == kFrameHeaderBytes; }
   // Of the frame so far.
@@ -98,17 +108,25 @@ class FrameBuilder {
   void Head(LogRecord::Kind kind, size_t bytes);
 
   std::string bytes_;
+  std::string packed_;
 };
 
 // Takes a body apart.
 class RecordReader {
  public:
   explicit RecordReader(std::string_view body) : rest_(body) {}
+  RecordReader(const RecordReader&) = delete;
+  RecordReader& operator=(const RecordReader&) = delete;
   // Nothing behind the last one; DATA_LOSS if what follows is no record.
   absl::StatusOr<std::optional<LogRecord>> Next();
 
  private:
+  // Goes on in what the packed record there holds.
+  absl::Status Unpack();
+
   std::string_view rest_;
+  std::string unpacked_;
+  bool begun_ = false;  // something was read
 };
 
 }  // namespace sillok

@@ -26,7 +26,7 @@ class RocksSnapshotReader final : public SnapshotReader {
     rocksdb::ReadOptions read;
     read.snapshot = snapshot;
     read.fill_cache = false;
-    read.readahead_size = 1024 * 1024;
+    read.readahead_size = 256 * 1024;
     rows_.reset(db_->NewIterator(read, family_.get()));
     rows_->SeekToFirst();
   }

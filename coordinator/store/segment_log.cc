@@ -74,11 +74,12 @@ absl::Status SegmentLog::WriteFrame(
     if (persist->hard_state) frame_.AddHardState(*persist->hard_state);
   }
   if (!frame_.empty()) {
-    const size_t bytes = frame_.bytes();
-    if (bytes - kFrameHeaderBytes > kMaxFrameBodyBytes) {
+    if (frame_.bytes() - kFrameHeaderBytes > kMaxFrameBodyBytes) {
       return absl::InternalError("a write to the log of " +
-                                 std::to_string(bytes) + " bytes");
+                                 std::to_string(frame_.bytes()) + " bytes");
     }
+    if (current_->header.format >= kSegmentFormat) frame_.Pack();
+    const size_t bytes = frame_.bytes();
     if (end_ + bytes > current_->header.bytes) RETURN_IF_ERROR(Rotate(bytes));
     // To the end of a page: the rest of it is then never read from the disk, and
     // nothing of a former life is left behind the last frame there.

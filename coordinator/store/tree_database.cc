@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "coordinator/store/row_pump.h"
 #include "coordinator/tree/row_format.h"
 #include "rocksdb/cache.h"
 #include "rocksdb/table.h"
@@ -21,6 +22,10 @@ constexpr char kStateKey[] = "state";
 constexpr const char* kRowsFamily[] = {"rows0", "rows1"};
 // Where an earlier layout kept the log.
 constexpr char kOldLogFamily[] = "log";
+// Of rows on disk, before some are merged.
+constexpr int kSortedRuns = 48;
+// Of each file.
+constexpr size_t kReadAhead = 128 * 1024;
 
 rocksdb::Options DatabaseOptions(const TreeDatabaseOptions& options) {
   rocksdb::Options db;
@@ -54,10 +59,12 @@ rocksdb::ColumnFamilyOptions FamilyOptions(
   family.max_write_buffer_number = 2;
   family.target_file_size_base = 8 * 1024 * 1024;
   // Rows are read as a whole only, at start: many files do not slow that down,
-  // and each compaction writes all of the tree that its rows are spread over.
-  family.level0_file_num_compaction_trigger = 10;
-  family.level0_slowdown_writes_trigger = 40;
-  family.level0_stop_writes_trigger = 60;
+  // and merging files of a size, once there are many, writes each row least
+  // often again.
+  family.compaction_style = rocksdb::kCompactionStyleUniversal;
+  family.level0_file_num_compaction_trigger = kSortedRuns;
+  family.level0_slowdown_writes_trigger = 3 * kSortedRuns;
+  family.level0_stop_writes_trigger = 4 * kSortedRuns;
   family.compression = rocksdb::kNoCompression;
   return family;
 }
@@ -305,13 +312,10 @@ absl::Status TreeDatabase::ReadRows(
     family = rows_[active_];
     rocksdb::ReadOptions read;
     read.fill_cache = false;
-    read.readahead_size = 1024 * 1024;
+    read.readahead_size = kReadAhead;
     it.reset(db_->NewIterator(read, family.get()));
   }
-  for (it->SeekToFirst(); it->Valid(); it->Next()) {
-    RETURN_IF_ERROR(row(ToView(it->key()), ToView(it->value())));
-  }
-  return FromRocks(it->status(), options_.path);
+  return PumpRows(it.get(), options_.path, row);
 }
 
 absl::StatusOr<std::unique_ptr<SnapshotReader>> TreeDatabase::OpenSnapshot(

@@ -1,8 +1,7 @@
 #include "coordinator/tree/node_table.h"
 
-#include <cstdlib>
+#include <algorithm>
 #include <cstring>
-#include <new>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -17,11 +16,11 @@ constexpr size_t kFirstSlots = 64;
 NodeTable::NodeTable() { Clear(); }
 
 NodeTable::~NodeTable() {
-  for (NodeId id = 0; id < allocated_; ++id) std::free((*this)[id].block);
+  for (NodeId id = 0; id < allocated_; ++id) FreeBlock((*this)[id]);
 }
 
 void NodeTable::Clear() {
-  for (NodeId id = 0; id < allocated_; ++id) std::free((*this)[id].block);
+  for (NodeId id = 0; id < allocated_; ++id) FreeBlock((*this)[id]);
   chunks_.clear();
   allocated_ = 0;
   free_ = kNoNode;
@@ -37,8 +36,7 @@ uint32_t NodeTable::Hash(NodeId parent, std::string_view name) {
 
 NodeId NodeTable::FindChild(NodeId parent, std::string_view name) const {
   const uint32_t hash = Hash(parent, name);
-  const size_t mask = slots_.size() - 1;
-  for (size_t i = hash & mask; slots_[i].id != kNoNode; i = (i + 1) & mask) {
+  for (size_t i = Home(hash); slots_[i].id != kNoNode; i = After(i)) {
     if (slots_[i].hash != hash) continue;
     const Node& node = (*this)[slots_[i].id];
     if (node.parent == parent && node.name() == name) return slots_[i].id;
@@ -46,37 +44,34 @@ NodeId NodeTable::FindChild(NodeId parent, std::string_view name) const {
   return kNoNode;
 }
 
-void NodeTable::IndexInsert(uint32_t hash, NodeId id) {
-  const size_t mask = slots_.size() - 1;
-  size_t i = hash & mask;
-  while (slots_[i].id != kNoNode) i = (i + 1) & mask;
-  slots_[i] = {hash, id};
+void NodeTable::Put(Slot slot) {
+  size_t i = Home(slot.hash);
+  while (slots_[i].id != kNoNode) i = After(i);
+  slots_[i] = slot;
+}
+
+void NodeTable::Grow() {
+  std::vector<Slot> old(slots_.size() + slots_.size() / 4);
+  old.swap(slots_);
+  for (const Slot& slot : old) {
+    if (slot.id != kNoNode) Put(slot);
+  }
 }
 
 // Closes the gap by moving later entries of the run up, so that no tombstones
 // are needed.
 void NodeTable::IndexRemove(uint32_t hash, NodeId id) {
-  const size_t mask = slots_.size() - 1;
-  size_t gap = hash & mask;
-  while (slots_[gap].id != id) gap = (gap + 1) & mask;
-  for (size_t i = (gap + 1) & mask; slots_[i].id != kNoNode;
-       i = (i + 1) & mask) {
-    const size_t home = slots_[i].hash & mask;
+  size_t gap = Home(hash);
+  while (slots_[gap].id != id) gap = After(gap);
+  for (size_t i = After(gap); slots_[i].id != kNoNode; i = After(i)) {
+    const size_t home = Home(slots_[i].hash);
     // The entry may move up when its home is not between the gap and itself.
-    if (((i - home) & mask) >= ((i - gap) & mask)) {
+    if (Distance(home, i) >= Distance(gap, i)) {
       slots_[gap] = slots_[i];
       gap = i;
     }
   }
   slots_[gap] = Slot{};
-}
-
-void NodeTable::Rehash(size_t slots) {
-  std::vector<Slot> old(slots);
-  old.swap(slots_);
-  for (const Slot& slot : old) {
-    if (slot.id != kNoNode) IndexInsert(slot.hash, slot.id);
-  }
 }
 
 NodeId NodeTable::Allocate() {
@@ -90,19 +85,19 @@ NodeId NodeTable::Allocate() {
   return allocated_++;
 }
 
+void NodeTable::FreeBlock(Node& node) {
+  blocks_.Free(node.block, size_t{node.name_size} + node.data_size);
+}
+
 void NodeTable::SetBlock(Node& node, std::string_view name,
                          std::string_view data) {
-  char* block = nullptr;
-  if (name.size() + data.size() > 0) {
-    block = static_cast<char*>(std::malloc(name.size() + data.size()));
-    if (block == nullptr) throw std::bad_alloc();
-    if (!name.empty()) std::memcpy(block, name.data(), name.size());
-    if (!data.empty()) {
-      std::memcpy(block + name.size(), data.data(), data.size());
-    }
+  char* block = blocks_.Allocate(name.size() + data.size());
+  if (!name.empty()) std::memcpy(block, name.data(), name.size());
+  if (!data.empty()) {
+    std::memcpy(block + name.size(), data.data(), data.size());
   }
   // Only now: `name` may lie in the old block.
-  std::free(node.block);
+  FreeBlock(node);
   node.block = block;
   node.name_size = static_cast<uint32_t>(name.size()) & 0xffff;
   node.data_size = static_cast<uint32_t>(data.size());
@@ -110,8 +105,8 @@ void NodeTable::SetBlock(Node& node, std::string_view name,
 
 NodeId NodeTable::Add(NodeId parent_id, std::string_view name,
                       std::string_view data) {
-  // At 7/8 full the table doubles.
-  if ((size_ + 1) * 8 > slots_.size() * 7) Rehash(slots_.size() * 2);
+  // At 7/8 full the table grows by a quarter.
+  if ((size_ + 1) * 8 > slots_.size() * 7) Grow();
   const NodeId id = Allocate();
   Node& node = (*this)[id];
   SetBlock(node, name, data);
@@ -121,7 +116,7 @@ NodeId NodeTable::Add(NodeId parent_id, std::string_view name,
   if (node.next != kNoNode) (*this)[node.next].previous = id;
   parent.first_child = id;
   ++parent.num_children;
-  IndexInsert(Hash(parent_id, name), id);
+  Put({Hash(parent_id, name), id});
   ++size_;
   return id;
 }
@@ -137,7 +132,7 @@ void NodeTable::Remove(NodeId id) {
   }
   if (node.next != kNoNode) (*this)[node.next].previous = node.previous;
   --parent.num_children;
-  std::free(node.block);
+  FreeBlock(node);
   node = Node{};
   node.next = free_;
   free_ = id;
@@ -146,6 +141,12 @@ void NodeTable::Remove(NodeId id) {
 
 void NodeTable::SetData(NodeId id, std::string_view data) {
   Node& node = (*this)[id];
+  const size_t name = node.name_size;
+  if (BlockPool::SameRoom(name + node.data_size, name + data.size())) {
+    std::memmove(node.block + name, data.data(), data.size());
+    node.data_size = static_cast<uint32_t>(data.size());
+    return;
+  }
   SetBlock(node, node.name(), data);
 }
 

@@ -9,13 +9,15 @@
 #include <string_view>
 #include <vector>
 
+#include "coordinator/tree/block_pool.h"
+
 namespace sillok {
 
 // A node's place in the table; reused after the node is gone.
 using NodeId = uint32_t;
 inline constexpr NodeId kNoNode = 0xffffffff;
 
-// 88 bytes. Name and data share one exact-size heap block. What only a parent
+// 88 bytes. Name and data share one block of exactly their size. What only a parent
 // needs and what only an ephemeral needs lie over each other: an ephemeral
 // never has children. What few znodes have (a lifetime, a changed ACL) is kept
 // by the tree under the node's number; flags here say so.
@@ -94,25 +96,36 @@ class NodeTable {
   struct Chunk {
     Node nodes[kChunk];
   };
-  // Linear probing with the hash kept, so that neither a miss nor a rehash
-  // touches nodes.
   struct Slot {
     uint32_t hash = 0;
     NodeId id = kNoNode;
   };
 
   static uint32_t Hash(NodeId parent, std::string_view name);
-  void IndexInsert(uint32_t hash, NodeId id);
   void IndexRemove(uint32_t hash, NodeId id);
-  void Rehash(size_t slots);
+  void Put(Slot slot);
+  void Grow();
+  // Where the search for a hash begins.
+  size_t Home(uint32_t hash) const {
+    return static_cast<size_t>((uint64_t{hash} * slots_.size()) >> 32);
+  }
+  size_t After(size_t i) const { return ++i == slots_.size() ? 0 : i; }
+  size_t Distance(size_t from, size_t to) const {
+    return to >= from ? to - from : to + slots_.size() - from;
+  }
   NodeId Allocate();
   void SetBlock(Node& node, std::string_view name, std::string_view data);
+  void FreeBlock(Node& node);
 
+  BlockPool blocks_;
   std::vector<std::unique_ptr<Chunk>> chunks_;
   NodeId allocated_ = 0;        // ids handed out so far, free ones included
   NodeId free_ = kNoNode;       // list of free nodes through `next`
   size_t size_ = 0;
-  std::vector<Slot> slots_;     // a power of two
+  // Linear probing from where the hash, as a share of all hashes, has its place.
+  // With the hash kept, neither a miss nor growth touches nodes, and growth goes
+  // through both tables in order: it may come often, and the table be full.
+  std::vector<Slot> slots_;
 };
 
 }  // namespace sillok

@@ -11,6 +11,17 @@ namespace {
 constexpr char kFormat = 1;
 // A znode that has more than a plain one.
 constexpr char kFullNodeFormat = 2;
+// What of a znode is as it was created is left out. Others are only read.
+constexpr char kShortNodeFormat = 3;
+// In a short row: which fields follow.
+constexpr uint64_t kMzxidMark = 1;
+constexpr uint64_t kPzxidMark = 2;
+constexpr uint64_t kMtimeMark = 4;
+constexpr uint64_t kVersionMark = 8;
+constexpr uint64_t kCreatesMark = 16;
+constexpr uint64_t kChildrenMark = 32;
+constexpr uint64_t kOwnerMark = 64;
+constexpr uint64_t kFullMark = 128;
 constexpr size_t kChecksumBytes = 8;
 constexpr uint64_t kContainerFlag = 1;
 constexpr uint64_t kNullDataFlag = 2;
@@ -166,28 +177,101 @@ std::string EncodeMeta(const MetaFields& fields) {
   return row;
 }
 
-std::string EncodeNode(std::string_view key, const NodeFields& fields) {
-  std::string row =
-      BeginRow(64 + fields.acl.size() + fields.data.size(),
-               fields.plain() ? kFormat : kFullNodeFormat);
-  PutVarint(fields.czxid, &row);
-  PutVarint(fields.mzxid, &row);
-  PutVarint(fields.pzxid, &row);
-  PutVarint(ZigZag(fields.ctime_ms), &row);
-  PutVarint(ZigZag(fields.mtime_ms), &row);
-  PutVarint(ZigZag(fields.version), &row);
-  PutVarint(ZigZag(fields.creates), &row);
-  PutVarint(fields.num_children, &row);
-  PutVarint(fields.ephemeral_owner, &row);
-  if (!fields.plain()) {
-    PutVarint((fields.container ? kContainerFlag : 0) |
-                  (fields.null_data ? kNullDataFlag : 0),
-              &row);
-    PutVarint(ZigZag(fields.ttl_ms), &row);
-    PutVarint(ZigZag(fields.aversion), &row);
-    PutVarint(fields.acl.size(), &row);
-    row.append(fields.acl);
+namespace {
+
+uint64_t MarksOf(const NodeFields& fields) {
+  return (fields.mzxid != fields.czxid ? kMzxidMark : 0) |
+         (fields.pzxid != fields.czxid ? kPzxidMark : 0) |
+         (fields.mtime_ms != fields.ctime_ms ? kMtimeMark : 0) |
+         (fields.version != 0 ? kVersionMark : 0) |
+         (fields.creates != 0 ? kCreatesMark : 0) |
+         (fields.num_children != 0 ? kChildrenMark : 0) |
+         (fields.ephemeral_owner != 0 ? kOwnerMark : 0) |
+         (fields.plain() ? 0 : kFullMark);
+}
+
+void PutFullFields(const NodeFields& fields, std::string* row) {
+  PutVarint((fields.container ? kContainerFlag : 0) |
+                (fields.null_data ? kNullDataFlag : 0),
+            row);
+  PutVarint(ZigZag(fields.ttl_ms), row);
+  PutVarint(ZigZag(fields.aversion), row);
+  PutVarint(fields.acl.size(), row);
+  row->append(fields.acl);
+}
+
+// False if there are flags of a later version.
+bool ReadFullFields(Reader* reader, NodeFields* fields) {
+  const uint64_t flags = reader->Varint();
+  fields->container = (flags & kContainerFlag) != 0;
+  fields->null_data = (flags & kNullDataFlag) != 0;
+  fields->ttl_ms = reader->Signed();
+  fields->aversion = static_cast<int32_t>(reader->Signed());
+  fields->acl = reader->Text();
+  return flags <= (kContainerFlag | kNullDataFlag);
+}
+
+// Formats 1 and 2.
+bool ReadLongNode(bool full, Reader* reader, NodeFields* fields) {
+  fields->czxid = reader->Varint();
+  fields->mzxid = reader->Varint();
+  fields->pzxid = reader->Varint();
+  fields->ctime_ms = reader->Signed();
+  fields->mtime_ms = reader->Signed();
+  fields->version = static_cast<int32_t>(reader->Signed());
+  fields->creates = reader->Signed();
+  fields->num_children = reader->Varint();
+  fields->ephemeral_owner = reader->Varint();
+  return !full || ReadFullFields(reader, fields);
+}
+
+// Sums and differences of 64 bits wrap, as those of the writer did.
+bool ReadShortNode(Reader* reader, NodeFields* fields) {
+  const uint64_t marks = reader->Varint();
+  fields->czxid = reader->Varint();
+  fields->ctime_ms = reader->Signed();
+  fields->mzxid = fields->pzxid = fields->czxid;
+  fields->mtime_ms = fields->ctime_ms;
+  if (marks & kMzxidMark) fields->mzxid += reader->Varint();
+  if (marks & kPzxidMark) fields->pzxid += reader->Varint();
+  if (marks & kMtimeMark) {
+    fields->mtime_ms =
+        static_cast<int64_t>(static_cast<uint64_t>(fields->ctime_ms) +
+                             static_cast<uint64_t>(reader->Signed()));
   }
+  if (marks & kVersionMark) {
+    fields->version = static_cast<int32_t>(reader->Signed());
+  }
+  if (marks & kCreatesMark) fields->creates = reader->Signed();
+  if (marks & kChildrenMark) fields->num_children = reader->Varint();
+  if (marks & kOwnerMark) fields->ephemeral_owner = reader->Varint();
+  if (marks >= 2 * kFullMark) return false;
+  return (marks & kFullMark) == 0 || ReadFullFields(reader, fields);
+}
+
+}  // namespace
+
+std::string EncodeNode(std::string_view key, const NodeFields& fields) {
+  const uint64_t marks = MarksOf(fields);
+  std::string row = BeginRow(
+      (marks == 0 ? 16 : 64) + fields.acl.size() + fields.data.size(),
+      kShortNodeFormat);
+  PutVarint(marks, &row);
+  PutVarint(fields.czxid, &row);
+  PutVarint(ZigZag(fields.ctime_ms), &row);
+  if (marks & kMzxidMark) PutVarint(fields.mzxid - fields.czxid, &row);
+  if (marks & kPzxidMark) PutVarint(fields.pzxid - fields.czxid, &row);
+  if (marks & kMtimeMark) {
+    PutVarint(ZigZag(static_cast<int64_t>(
+                  static_cast<uint64_t>(fields.mtime_ms) -
+                  static_cast<uint64_t>(fields.ctime_ms))),
+              &row);
+  }
+  if (marks & kVersionMark) PutVarint(ZigZag(fields.version), &row);
+  if (marks & kCreatesMark) PutVarint(ZigZag(fields.creates), &row);
+  if (marks & kChildrenMark) PutVarint(fields.num_children, &row);
+  if (marks & kOwnerMark) PutVarint(fields.ephemeral_owner, &row);
+  if (marks & kFullMark) PutFullFields(fields, &row);
   row.append(fields.data);
   FinishRow(key, &row);
   return row;
@@ -227,30 +311,18 @@ absl::StatusOr<MetaFields> DecodeMeta(std::string_view value) {
 
 absl::StatusOr<NodeFields> DecodeNode(std::string_view key,
                                       std::string_view value) {
-  absl::StatusOr<Reader> reader = OpenRow(key, value, kFullNodeFormat);
+  absl::StatusOr<Reader> reader = OpenRow(key, value, kShortNodeFormat);
   if (!reader.ok()) return reader.status();
   NodeFields fields;
-  fields.czxid = reader->Varint();
-  fields.mzxid = reader->Varint();
-  fields.pzxid = reader->Varint();
-  fields.ctime_ms = reader->Signed();
-  fields.mtime_ms = reader->Signed();
-  fields.version = static_cast<int32_t>(reader->Signed());
-  fields.creates = reader->Signed();
-  fields.num_children = reader->Varint();
-  fields.ephemeral_owner = reader->Varint();
-  if (value[kChecksumBytes] == kFullNodeFormat) {
-    const uint64_t flags = reader->Varint();
-    fields.container = (flags & kContainerFlag) != 0;
-    fields.null_data = (flags & kNullDataFlag) != 0;
-    fields.ttl_ms = reader->Signed();
-    fields.aversion = static_cast<int32_t>(reader->Signed());
-    fields.acl = reader->Text();
-    if (flags > (kContainerFlag | kNullDataFlag)) {
-      return Damaged(key, "unknown flags (written by a later version?)");
-    }
-  }
+  const char format = value[kChecksumBytes];
+  const bool known =
+      format == kShortNodeFormat
+          ? ReadShortNode(&*reader, &fields)
+          : ReadLongNode(format == kFullNodeFormat, &*reader, &fields);
   if (!reader->ok()) return Damaged(key, "too short");
+  if (!known) {
+    return Damaged(key, "unknown flags (written by a later version?)");
+  }
   fields.data = reader->rest();
   return fields;
 }

@@ -3,6 +3,7 @@
 #define SILLOK_COORDINATOR_TREE_TREE_INTERNAL_H_
 
 #include <optional>
+#include <string>
 #include <unordered_map>
 
 #include "coordinator/tree/node_table.h"
@@ -18,6 +19,11 @@ struct ZnodeTree::LoadState {
   bool root_seen = false;
   // How many children a node's row says it has, where that is not 0.
   std::unordered_map<NodeId, uint64_t> expected_children;
+  // The last znode's path, and the parent it has: the next one's, mostly. As
+  // long as paths ascend none can be there twice.
+  std::string last_path;
+  NodeId last_parent = kNoNode;
+  bool ascending = true;
 };
 
 }  // namespace sillok

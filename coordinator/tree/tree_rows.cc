@@ -142,14 +142,21 @@ absl::Status ZnodeTree::LoadNode(std::string_view key,
     nodes_.SetData(id, fields.data);
   } else {
     if (path.empty() || path[0] != '/') return Damaged(key, "is no path");
-    const NodeId parent =
-        load_->root_seen ? Lookup(ParentPath(path)) : kNoNode;
+    const std::string_view parent_path = ParentPath(path);
     const std::string_view name = BaseName(path);
+    if (path <= load_->last_path) load_->ascending = false;
+    NodeId parent = load_->last_parent;
+    if (parent == kNoNode || ParentPath(load_->last_path) != parent_path) {
+      parent = load_->root_seen ? Lookup(parent_path) : kNoNode;
+    }
     if (parent == kNoNode) return Damaged(key, "has no parent");
     if (nodes_[parent].ephemeral) return Damaged(key, "of an ephemeral parent");
-    if (name.empty() || nodes_.FindChild(parent, name) != kNoNode) {
+    if (name.empty() || (!load_->ascending &&
+                         nodes_.FindChild(parent, name) != kNoNode)) {
       return Damaged(key, "is there twice");
     }
+    load_->last_path = path;
+    load_->last_parent = parent;
     if (name.size() > NodeTable::kMaxNameBytes) {
       return Damaged(key, "has too long a name");
     }

@@ -131,6 +131,8 @@ bool ReadRecords(std::string_view body, FrameBuilder* again) {
       case LogRecord::Kind::kInstall:
         again->AddInstall((*record)->zxid, (*record)->active_rows);
         break;
+      case LogRecord::Kind::kPacked:
+        LOG(FATAL) << "a packed record comes out as it is";
     }
   }
 }
@@ -147,6 +149,8 @@ bool ReadFrame(std::string_view bytes) {
   if (!FrameBodyMatches(kFuzzedLifeTag, *header, bytes)) return false;
   FrameBuilder again;
   if (!ReadRecords(bytes, &again)) return false;
+  constexpr char kPacked[] = {5, 0, 0, 0};
+  if (bytes.substr(0, 4) == std::string_view(kPacked, 4)) return true;
   CHECK(again.Finish(kFuzzedLifeTag, header->number, again.bytes())
             .substr(kFrameHeaderBytes) == bytes);
   return true;

@@ -69,16 +69,23 @@ bool LogLives::Broken(const std::string& what) {
 }
 
 // Often one that makes a frame end where a page does, as the frame did that was
-// there before.
+// there before. Some can be packed and some cannot.
 std::string LogLives::SomeTxn() {
   size_t bytes = 0;
+  bool packable = random_() % 4 == 0;
   switch (random_() % 4) {
-    case 0: bytes = kLogPageBytes - kFrameHeaderBytes - 16; break;
+    case 0:
+      bytes = kLogPageBytes - kFrameHeaderBytes - 16;
+      packable = false;
+      break;
     case 1: bytes = random_() % 6000; break;
     default: bytes = random_() % 200;
   }
   std::string txn = std::to_string(random_());
   txn.resize(bytes, static_cast<char>('a' + random_() % 26));
+  for (size_t i = 6; i < bytes && !packable; ++i) {
+    txn[i] = static_cast<char>(random_());
+  }
   return txn;
 }
 

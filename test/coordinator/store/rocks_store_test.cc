@@ -5,6 +5,7 @@
 #include <csignal>
 #include <mutex>
 #include <optional>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -301,8 +302,12 @@ TEST_F(RocksStoreTest, OnlyWhatTheTreeHasOnDiskIsTrimmed) {
     leader.Take(leader.preparer.PrepareCreateSession(
         Origin(1), SessionId(1), "password", 1000, 0));
     bool there = true;
+    std::mt19937 random(1);
     for (int i = 0; i < 300; ++i) {
-      leader.Prepare(Single(Create("/n" + std::to_string(i))));
+      // Of what cannot be packed, so that segments fill.
+      std::string data(100, '\0');
+      for (char& c : data) c = static_cast<char>(random());
+      leader.Prepare(Single(Create("/n" + std::to_string(i), data)));
       CommitAll(&leader, store.get());
       if (i % 50 != 49) continue;
       store->TrimLog(leader.last, 0);

@@ -1,8 +1,12 @@
 #include "coordinator/store/segment_log.h"
 
 #include <algorithm>
+#include <memory>
 #include <ostream>
+#include <random>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "test/coordinator/store/log_lives.h"
@@ -78,10 +82,13 @@ std::unique_ptr<SegmentLog> MakeLog(SimDisk* disk) {
   options.segment_bytes = 4 * kLogPageBytes;
   return *SegmentLog::Create(disk->Open(), options, 1);
 }
+// Of bytes that cannot be packed.
 zab::Persist Entry(uint64_t counter, size_t bytes = 100) {
+  std::mt19937 random(static_cast<uint32_t>(counter));
+  std::string txn(bytes, '\0');
+  for (char& c : txn) c = static_cast<char>(random());
   zab::Persist persist;
-  persist.entries.push_back(
-      zab::MakeEntry(Zxid(1, counter), std::string(bytes, 'x')));
+  persist.entries.push_back(zab::MakeEntry(Zxid(1, counter), std::move(txn)));
   return persist;
 }
 absl::Status OpenAgain(SimDisk* disk, LogTail* tail, uint64_t log_id = 1) {
@@ -122,6 +129,69 @@ TEST(SegmentLogTest, WritesGivenTogetherAreOneWriteUnlessOneTakesBack) {
   ASSERT_TRUE(log->Read(&at, Zxid(1, 2), 1 << 20, &bytes, &entries).ok());
   ASSERT_EQ(entries.size(), 2u);
   EXPECT_EQ(entries[1].txn->size(), 7u);
+}
+
+TEST(SegmentLogTest, WhatCanBePackedIsAndReadsAsItWas) {
+  SimDisk disk(1);
+  auto log = MakeLog(&disk);
+  for (uint64_t i = 1; i <= 40; ++i) {
+    zab::Persist entry;
+    entry.entries.push_back(zab::MakeEntry(
+        Zxid(1, i), std::string(1500, static_cast<char>('a' + i % 26))));
+    ASSERT_TRUE(log->Append({&entry}).ok());
+  }
+  EXPECT_EQ(disk.Names().size(), 1u);
+  const auto expect_all = [&] {
+    Zxid at;
+    size_t bytes = 0;
+    std::vector<zab::Entry> entries;
+    ASSERT_TRUE(log->Read(&at, Zxid(1, 40), 1 << 20, &bytes, &entries).ok());
+    ASSERT_EQ(entries.size(), 40u);
+    for (uint64_t i = 1; i <= 40; ++i) {
+      EXPECT_EQ(*entries[i - 1].txn,
+                std::string(1500, static_cast<char>('a' + i % 26)));
+    }
+    EXPECT_EQ(log->LastAtOrBefore(Zxid(1, 7)).value(), Zxid(1, 7));
+  };
+  expect_all();
+  LogTail tail(0);
+  log = *SegmentLog::Open(disk.Open(), SegmentLogOptions(), 1, &tail);
+  EXPECT_EQ(tail.last(), Zxid(1, 40));
+  expect_all();
+}
+
+// As a version left it that knew no packed frames: it can go back to that
+// version until there is a new segment.
+TEST(SegmentLogTest, ASegmentOfTheFormerFormatGoesOnUnpacked) {
+  SimDisk disk(1);
+  MakeLog(&disk).reset();
+  std::string& content = disk.Content(SegmentName(1));
+  SegmentHeader header = DecodeSegmentHeader(content).value();
+  header.format = kUnpackedSegmentFormat;
+  const std::string page = EncodeSegmentHeader(header);
+  std::copy(page.begin(), page.end(), content.begin());
+  LogTail tail(0);
+  SegmentLogOptions options;
+  options.first_segment_bytes = options.segment_bytes = 2 * kLogPageBytes;
+  auto log = *SegmentLog::Open(disk.Open(), options, 1, &tail);
+  for (uint64_t i = 1; i <= 10; ++i) {
+    zab::Persist entry;
+    entry.entries.push_back(
+        zab::MakeEntry(Zxid(1, i), std::string(1500, 'x')));
+    ASSERT_TRUE(log->Append({&entry}).ok());
+  }
+  const auto holds_packed = [&](uint64_t sequence) {
+    return disk.Content(SegmentName(sequence)).find(std::string(900, 'x')) ==
+           std::string::npos;
+  };
+  EXPECT_FALSE(holds_packed(1));
+  EXPECT_TRUE(holds_packed(3));
+  Zxid at;
+  size_t bytes = 0;
+  std::vector<zab::Entry> entries;
+  ASSERT_TRUE(log->Read(&at, Zxid(1, 10), 1 << 20, &bytes, &entries).ok());
+  ASSERT_EQ(entries.size(), 10u);
+  EXPECT_EQ(*entries[9].txn, std::string(1500, 'x'));
 }
 
 TEST(SegmentLogTest, TrimmingKeepsASpareAndDropsTheRest) {

@@ -1,5 +1,9 @@
 #include "coordinator/tree/row_format.h"
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <cstring>
 #include <limits>
 #include <set>
 #include <string>
@@ -80,19 +84,25 @@ NodeFields Plain() {
   return fields;
 }
 
-// Bytes that a version wrote which knew of plain znodes only.
-TEST(RowFormatTest, APlainZnodeIsWrittenAsItAlwaysWas) {
+// Bytes that earlier versions wrote.
+TEST(RowFormatTest, APlainZnodeOfAnEarlierVersionIsRead) {
   const std::string row(
       "\x0d\x6c\x06\x21\x18\x46\x94\x4f\x01\x81\x80\x80\x80\x80\x20\x82"
       "\x80\x80\x80\x80\x20\x83\x80\x80\x80\x80\x20\x80\xa0\xab\xfe\xf9\x62"
       "\x82\xa0\xab\xfe\xf9\x62\x06\x0e\x02\x00\x64\x61\x74\x61",
       47);
   const std::string key = NodeKey("/a/b");
-  EXPECT_EQ(EncodeNode(key, Plain()), row);
   const auto fields = DecodeNode(key, row);
   ASSERT_TRUE(fields.ok()) << fields.status();
   EXPECT_TRUE(fields->plain());
+  EXPECT_EQ(fields->czxid, Plain().czxid);
+  EXPECT_EQ(fields->mzxid, Plain().mzxid);
+  EXPECT_EQ(fields->pzxid, Plain().pzxid);
+  EXPECT_EQ(fields->ctime_ms, Plain().ctime_ms);
+  EXPECT_EQ(fields->mtime_ms, Plain().mtime_ms);
+  EXPECT_EQ(fields->version, 3);
   EXPECT_EQ(fields->creates, 7);
+  EXPECT_EQ(fields->num_children, 2u);
   EXPECT_EQ(fields->data, "data");
   EXPECT_EQ(NodeDigest("/a/b", Plain()), 0x914f2384648f0378u);
 }
@@ -161,17 +171,67 @@ TEST(RowFormatTest, ParentsSortBeforeTheirChildren) {
   EXPECT_LT(SessionKey(SessionId(1)), SessionKey(SessionId(256)));
 }
 
-// The bytes are on people's disks: this value must never change.
-TEST(RowFormatTest, FormatOneIsPinned) {
+// A value with the checksum that makes it one of that key.
+std::string Sealed(const std::string& key, const std::string& body) {
+  const uint64_t checksum = XXH3_64bits_withSeed(
+      body.data(), body.size(), XXH3_64bits(key.data(), key.size()));
+  std::string value(8, '\0');
+  std::memcpy(value.data(), &checksum, 8);
+  return value + body;
+}
+
+TEST(RowFormatTest, AFullZnodeOfAnEarlierVersionIsRead) {
+  const std::string key = NodeKey("/a");
+  const std::string body(
+      "\x02\x05\x06\x07\x02\x04\x06\x00\x00\x00\x01\x12\x01\x03" "acldata", 21);
+  const std::string value = Sealed(key, body);
+  const auto fields = DecodeNode(key, value);
+  ASSERT_TRUE(fields.ok()) << fields.status();
+  EXPECT_EQ(fields->czxid, 5u);
+  EXPECT_EQ(fields->mzxid, 6u);
+  EXPECT_EQ(fields->pzxid, 7u);
+  EXPECT_EQ(fields->ctime_ms, 1);
+  EXPECT_EQ(fields->mtime_ms, 2);
+  EXPECT_EQ(fields->version, 3);
+  EXPECT_TRUE(fields->container);
+  EXPECT_FALSE(fields->null_data);
+  EXPECT_EQ(fields->ttl_ms, 9);
+  EXPECT_EQ(fields->aversion, -1);
+  EXPECT_EQ(fields->acl, "acl");
+  EXPECT_EQ(fields->data, "data");
+}
+
+// The bytes are on people's disks: these values must never change.
+TEST(RowFormatTest, FormatThreeIsPinned) {
   NodeFields fields;
-  fields.czxid = 1;
-  fields.version = 3;
+  fields.czxid = fields.mzxid = fields.pzxid = 5;
+  fields.ctime_ms = fields.mtime_ms = 1;
   fields.data = "d";
-  const std::string value = EncodeNode(NodeKey("/a"), fields);
-  EXPECT_EQ(value.substr(8),
-            std::string("\x01\x01\x00\x00\x00\x00\x06\x00\x00\x00"
-                        "d",
-                        11));
+  EXPECT_EQ(EncodeNode(NodeKey("/a"), fields).substr(8),
+            std::string("\x03\x00\x05\x02" "d", 5));
+  fields.mzxid = 7;
+  fields.pzxid = 6;
+  fields.mtime_ms = 0;
+  fields.version = 3;
+  fields.creates = 4;
+  fields.num_children = 2;
+  fields.ephemeral_owner = 9;
+  fields.acl = "acl";
+  EXPECT_EQ(EncodeNode(NodeKey("/a"), fields).substr(8),
+            std::string("\x03\xff\x01\x05\x02\x02\x01\x01\x06\x08\x02\x09"
+                        "\x00\x00\x00\x03" "acld", 20));
+}
+
+TEST(RowFormatTest, FieldsOfALaterVersionAreRefused) {
+  const std::string key = NodeKey("/a");
+  for (const std::string& body :
+       {std::string("\x04\x00\x05\x02", 4),
+        std::string("\x03\x80\x02\x05\x02", 5),
+        std::string("\x03\x80\x01\x05\x02\x04\x00\x00\x00", 9)}) {
+    const absl::Status status = DecodeNode(key, Sealed(key, body)).status();
+    EXPECT_NE(status.message().find("later version"), std::string::npos)
+        << status;
+  }
 }
 
 }  // namespace
