@@ -21,12 +21,36 @@ void Election::StartRound(uint64_t round) {
   round_ = round;
   votes_.clear();
   votes_[local_->options.self] = vote_;
+  leaving_.clear();
   settled_ticks_ = -1;
 }
 
 bool Election::IsBetter(const Vote& a, const Vote& b) const {
   if (local_->options.faults.vote_by_id_only) return a.leader > b.leader;
+  if (a.epoch == b.epoch && a.last == b.last && Leaves(a) != Leaves(b)) {
+    return Leaves(b);
+  }
   return a > b;
+}
+
+// Who leaves by a change that is not settled may be needed for what it alone has.
+// Those who know that it is settled do not hear it any more, so among equals it is
+// not the one to elect. Equal histories name equal members: all who have this one
+// agree.
+bool Election::Leaves(const Vote& vote) const {
+  if (leaving_.count(vote.leader) != 0) return true;
+  return vote.epoch == own_.epoch && vote.last == own_.last &&
+         !local_->memberships.newest().Votes(vote.leader);
+}
+
+// Whom we vote for votes for one with an equal history and a lower id: it knows
+// that it is about to leave, and we do not.
+void Election::NoteLeaving(const Message& n) {
+  if (n.role == Role::kLooking && n.round == round_ &&
+      n.from == vote_.leader && n.vote.epoch == vote_.epoch &&
+      n.vote.last == vote_.last && n.vote.leader < vote_.leader) {
+    leaving_.insert(n.from);
+  }
 }
 
 void Election::Appoint(MemberId leader) {
@@ -49,6 +73,7 @@ std::optional<MemberId> Election::Step(const Message& n) {
     Echo(n);
     return std::nullopt;
   }
+  NoteLeaving(n);
   if (n.role == Role::kLooking && n.round > round_) {
     vote_ = IsBetter(n.vote, own_) ? n.vote : own_;
     StartRound(n.round);
@@ -176,19 +201,24 @@ void Election::Answer(const Message& question, Role role, uint32_t epoch) {
   local_->outbox.Send(question.from, std::move(m));
 }
 
-void Election::AddTo(Fingerprint* print) const {
+void Election::AddTo(Fingerprint* print, bool looking) const {
+  if (print->settled()) return;
   auto add = [&](const Vote& vote) {
     print->Add(vote.epoch, vote.last, vote.leader);
   };
-  print->Add(round_, ticks_since_notify_, settled_ticks_, votes_.size(),
-             lost_.size());
-  add(own_);
+  print->Add(round_, lost_.size());
   add(vote_);
+  for (MemberId member : lost_) print->Add(member);
+  // The rest is of the election under way; Begin and Appoint make it anew.
+  if (!looking) return;
+  print->Add(ticks_since_notify_, settled_ticks_, votes_.size(),
+             leaving_.size());
+  add(own_);
+  for (MemberId member : leaving_) print->Add(member);
   for (const auto& [member, vote] : votes_) {
     print->Add(member);
     add(vote);
   }
-  for (MemberId member : lost_) print->Add(member);
 }
 
 void Election::NotifyAll() {

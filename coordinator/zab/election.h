@@ -23,7 +23,7 @@ class Election {
   explicit Election(Local* local) : local_(local) {}
 
   void Rebind(Local* local) { local_ = local; }
-  void AddTo(Fingerprint* print) const;
+  void AddTo(Fingerprint* print, bool looking) const;
 
   // Begins a new round with a vote for this member.
   void Begin();
@@ -56,6 +56,8 @@ class Election {
 
  private:
   bool IsBetter(const Vote& a, const Vote& b) const;
+  bool Leaves(const Vote& vote) const;
+  void NoteLeaving(const Message& notification);
   void NotifyAll();
   void Echo(const Message& notification);
   Message Notification(Role role, uint32_t epoch) const;
@@ -72,6 +74,8 @@ class Election {
   // The best vote of this round from each, this member included.
   std::map<MemberId, Vote> votes_;
   std::set<MemberId> lost_;
+  // Candidates of this round that have stood back for an equal one.
+  std::set<MemberId> leaving_;
   // New here: whom the others follow, in which epoch.
   std::map<MemberId, std::pair<MemberId, uint32_t>> heard_;
   // Observing: whose votes have been given back since the last tick.

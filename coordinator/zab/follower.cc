@@ -278,4 +278,22 @@ bool Follower::OnSnapshotReceived(uint32_t epoch, Zxid zxid,
   return true;
 }
 
+// Leaves out what is not read any more:
+//  - `promised_` goes to the leader, which asks about it until it synchronises;
+//    in broadcast it does, and no other leader has this epoch;
+//  - `serve_at_` once it is passed: `delivered` never falls;
+//  - `ticks_` once the leader has been heard;
+//  - `greeting_lost_` behind discovery.
+void Follower::AddTo(Fingerprint* print) const {
+  print->Add(leader_, print->settled() ? 0 : round_, phase_,
+             Fingerprint::Epoch{epoch_}, given_up_, verified_, last_ack_,
+             local_->history.TokenDistance(current_epoch_token_),
+             serve_at_.has_value(), serving(), heard_leader_, silent_ticks_,
+             silence_limit_);
+  if (phase_ != Phase::kBroadcast) print->Add(promised_);
+  if (serve_at_ && !serving()) print->Add(*serve_at_);
+  if (!heard_leader_) print->Add(ticks_);
+  if (phase_ == Phase::kDiscovery) print->Add(greeting_lost_);
+}
+
 }  // namespace sillok::zab

@@ -26,12 +26,7 @@ class Follower {
   Follower(Local* local, MemberId leader, uint64_t round);
 
   void Rebind(Local* local) { local_ = local; }
-  void AddTo(Fingerprint* print) const {
-    print->Add(leader_, round_, phase_, epoch_, promised_, verified_, last_ack_,
-               local_->history.TokenDistance(current_epoch_token_),
-               serve_at_.value_or(Zxid()), serve_at_.has_value(), given_up_, greeting_lost_,
-               heard_leader_, silent_ticks_, silence_limit_, ticks_);
-  }
+  void AddTo(Fingerprint* print) const;
 
   void Step(Message message);
   // The leader answered that it does not lead, in this role and round.

@@ -64,15 +64,18 @@ std::optional<Zxid> History::Next(Zxid zxid) const {
 std::vector<Entry> History::Read(Zxid after, size_t max_bytes) const {
   std::vector<Entry> result;
   if (after >= last_ || after < floor_) return result;
+  size_t bytes = 0;
   if (after < memory_base_) {
     result = view_->Read(after, max_bytes);
     // The view may already show, or still show, what lies beyond.
     while (!result.empty() && result.back().zxid > memory_base_) {
       result.pop_back();
     }
-    return result;
+    // Where the answer ends does not tell what is in memory.
+    if (result.empty() || result.back().zxid < memory_base_) return result;
+    for (const Entry& entry : result) bytes += entry.size_bytes();
+    after = memory_base_;
   }
-  size_t bytes = 0;
   for (auto entry = FirstAbove(memory_, after); entry != memory_.end();
        ++entry) {
     bytes += entry->size_bytes();

@@ -29,18 +29,19 @@ class History {
           const Options& options);
 
   void Rebind(const LogView* view) { view_ = view; }
-  // Of tokens only how far they lie from what is confirmed.
+  // Of tokens only how far they lie from what is confirmed. The entries are those
+  // of the view and of the Persists handed out, wherever they are read from.
   uint64_t TokenDistance(uint64_t token) const {
     return IsDurable(token) ? 0 : token - confirmed_token_;
   }
   void AddTo(Fingerprint* print) const {
     print->Add(hard_state_, last_, durable_, confirmed_last_, floor_,
-               memory_base_, next_token_ - confirmed_token_, stage_,
-               building_.size(), violation_.size());
+               next_token_ - confirmed_token_,
+               building_.empty() ? Stage::kInstall : stage_, building_.size(),
+               violation_.size());
     for (const Pending& pending : pending_) {
       print->Add(TokenDistance(pending.token), pending.last, pending.keeps);
     }
-    for (const Entry& entry : memory_) print->Add(entry.zxid);
   }
 
   Zxid last() const { return last_; }

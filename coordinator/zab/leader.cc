@@ -735,23 +735,46 @@ void Leader::SayGoodbye() {
   }
 }
 
+// Leaves out what is not read any more:
+//  - the promises, and who has greeted, once synchronisation has begun (but for
+//    those who do not vote); before that only whether there was a greeting, as
+//    its epoch is part of `epoch_heard`;
+//  - how long the phase lasts, in broadcast; of a hand-over, without one;
+//  - ticks that count in another state of Progress, and are set when that
+//    begins; of silence, beyond what is waited for;
+//  - whose connection has ended, in a settled ensemble: it is for hand-overs;
+//  - heartbeats, but by how much a barrier waits for answers to later ones than
+//    have come: one asked for now waits for one that was never sent.
 void Leader::AddTo(Fingerprint* print) const {
   const History& history = local_->history;
-  print->Add(phase_, epoch_, history.TokenDistance(promise_token_),
+  const int longest_silence = local_->options.silence_ticks + 1;
+  print->Add(phase_, Fingerprint::Epoch{epoch_}, history.TokenDistance(promise_token_),
              history.TokenDistance(current_epoch_token_), history_end_,
-             uncommitted_.size(), heartbeat_round_, ping_wanted_,
-             successor_.value_or(MemberId(-1)), handed_over_, transfer_ticks_,
-             dirty_, given_up_, phase_ticks_, heartbeat_ticks_);
+             serving(), uncommitted_.size(), ping_wanted_,
+             successor_.value_or(MemberId(-1)), handed_over_,
+             successor_ ? transfer_ticks_ : 0, dirty_, given_up_,
+             established() ? 0 : phase_ticks_, heartbeat_ticks_);
   for (const auto& [member, p] : members_) {
-    print->Add(member, p.voter, p.leaving_ticks, p.state, p.accepted_epoch.value_or(~0u), p.promised,
-               p.last_logged.value_or(Zxid()), p.last_logged.has_value(),
-               p.match, p.received, p.sent, p.probe_ticks, p.stalled_ticks,
+    const bool syncs = phase_ >= Phase::kSync;
+    const bool replicates = p.state == Progress::State::kReplicate ||
+                            p.state == Progress::State::kSnapshot;
+    print->Add(member, p.voter, p.leaving_ticks, p.state,
+               (!syncs || !p.voter) && p.accepted_epoch,
+               !syncs && p.promised,
+               syncs ? Zxid() : p.last_logged.value_or(Zxid()),
+               !syncs && p.last_logged, p.match, p.received, p.sent,
+               replicates ? p.stalled_ticks : p.probe_ticks,
                p.in_flight.size(), p.in_epoch, p.owes_new_leader_ack,
-               p.new_leader_ticks, p.commit_told, p.pong, p.silent_ticks,
-               p.snapshot_ticks, p.snapshot_held, p.lost);
+               p.owes_new_leader_ack ? p.new_leader_ticks : 0, p.commit_told,
+               std::min(p.silent_ticks, longest_silence),
+               p.lost && !print->settled());
+    if (p.state == Progress::State::kSnapshot) {
+      print->Add(p.snapshot_ticks, p.snapshot_held);
+    }
+    if (!barriers_.empty()) print->Add(heartbeat_round_ - p.pong);
   }
   for (const Barrier& barrier : barriers_) {
-    print->Add(barrier.id, barrier.round, barrier.zxid);
+    print->Add(barrier.id, heartbeat_round_ - barrier.round, barrier.zxid);
   }
   print->Add(finished_barriers_.size(), snapshots_.size());
 }

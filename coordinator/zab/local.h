@@ -52,9 +52,9 @@ class Outbox {
   void AddTo(Fingerprint* print) const {
     for (const Held& held : held_) {
       const Message& m = held.message;
-      print->Add(history_->TokenDistance(held.token), m.kind, m.to, m.epoch,
-                 m.zxid, m.hint, m.accepted_epoch, m.current_epoch,
-                 m.promised);
+      print->Add(history_->TokenDistance(held.token), m.kind, m.to,
+                 Fingerprint::Epoch{m.epoch}, m.zxid, m.hint,
+                 HardState{m.accepted_epoch, m.current_epoch}, m.promised);
     }
     print->Add(ready_.size());
   }
@@ -116,7 +116,12 @@ struct Local {
     history.AddTo(print);
     outbox.AddTo(print);
     memberships.AddTo(print);
-    print->Add(commit, delivered, epoch_heard, random_state, removed,
+    // Heard of counts where it is above what was promised; and there is nothing
+    // random about short silences.
+    const uint32_t heard =
+        std::max(epoch_heard, history.hard_state().accepted_epoch);
+    print->Add(commit, delivered, print->settled() ? 0 : heard,
+               options.silence_ticks / 4 == 0 ? 0 : random_state, removed,
                fatal.size());
   }
 

@@ -41,7 +41,7 @@ class Zab::Impl {
   Output TakeOutput();
 
   RoleState role() const;
-  uint64_t fingerprint() const;
+  uint64_t fingerprint(const std::vector<uint32_t>* settled) const;
   const Local& local() const { return local_; }
   const Election& election() const { return election_; }
   size_t synced_voters() const {
@@ -436,14 +436,14 @@ RoleState Zab::Impl::role() const {
   return state;
 }
 
-uint64_t Zab::Impl::fingerprint() const {
-  class Fingerprint print;
+uint64_t Zab::Impl::fingerprint(const std::vector<uint32_t>* settled) const {
+  class Fingerprint print(settled);
   local_.AddTo(&print);
-  election_.AddTo(&print);
-  print.Add(told_role_.role, told_role_.leader, told_role_.epoch,
-            told_role_.serving, fatal_told_, retired_, discard_snapshot_,
-            failed_barriers_.size(), follower_ != nullptr,
-            leader_ != nullptr);
+  election_.AddTo(&print, !follower_ && !leader_);
+  print.Add(told_role_.role, told_role_.leader,
+            Fingerprint::Epoch{told_role_.epoch}, told_role_.serving,
+            fatal_told_, retired_, discard_snapshot_, failed_barriers_.size(),
+            follower_ != nullptr, leader_ != nullptr);
   if (follower_) follower_->AddTo(&print);
   if (leader_) leader_->AddTo(&print);
   return print.value();
@@ -527,7 +527,9 @@ void Zab::Resign() { impl_->Resign(); }
 bool Zab::HasOutput() const { return impl_->HasOutput(); }
 Output Zab::TakeOutput() { return impl_->TakeOutput(); }
 
-uint64_t Zab::Fingerprint() const { return impl_->fingerprint(); }
+uint64_t Zab::Fingerprint(const std::vector<uint32_t>* settled) const {
+  return impl_->fingerprint(settled);
+}
 
 RoleState Zab::role() const { return impl_->role(); }
 HardState Zab::hard_state() const {

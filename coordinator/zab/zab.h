@@ -156,8 +156,10 @@ class Zab {
   // An equal core on an equal log, for those who explore what could come next.
   std::unique_ptr<Zab> Clone(const LogView* log) const;
   // Equal for cores that will do the same; almost surely different for others.
-  // Does not look into transactions, nor at the log.
-  uint64_t Fingerprint() const;
+  // Does not look into transactions, nor at the log. `settled`: the epochs there
+  // are, where no election comes any more; see fingerprint.h.
+  uint64_t Fingerprint(
+      const std::vector<uint32_t>* settled = nullptr) const;
 
   // A message arrived. Ignores what is stale, foreign or not for this member.
   void Step(Message message);

@@ -1,7 +1,7 @@
 // Explores every schedule of a small ensemble and says how many states it has.
 //
-//   bazel run //test/sim:small_scope -- [--members 3] [--transactions 2]
-//       [--crashes 2] [--ticks 24] [--max-states N] [--prompt-disks 1]
+//   bazel run -c opt //test/sim:small_scope -- [--members 3] [--transactions 2]
+//       [--crashes 2] [--max-states N] [--all-orders 0|1] [--compare-every N]
 //       [--plant BUG]
 #include <chrono>
 #include <cstdint>
@@ -14,57 +14,77 @@
 
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
+double SecondsSince(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
 int Usage() {
   std::cerr << "usage: small_scope [--members N] [--transactions N]\n"
-               "       [--crashes N] [--ticks N] [--max-states N]"
-               " [--prompt-disks 0|1]\n       [--plant BUG]\n";
+               "       [--crashes N] [--max-states N] [--all-orders 0|1]\n"
+               "       [--compare-every N] [--plant BUG]\n";
   return 2;
+}
+
+bool Plant(const std::string& name, sillok::zab::ZabFaults* faults) {
+  for (const auto& bug : sillok::sim::kPlantedBugs) {
+    if (bug.name != name) continue;
+    faults->*bug.flag = true;
+    return true;
+  }
+  return false;
+}
+
+bool Parse(int argc, char** argv, sillok::sim::SmallScopeOptions* options) {
+  for (int i = 1; i + 1 < argc; i += 2) {
+    std::string flag = argv[i];
+    const uint64_t value = std::strtoull(argv[i + 1], nullptr, 10);
+    if (flag == "--members") {
+      options->members = static_cast<int>(value);
+    } else if (flag == "--transactions") {
+      options->transactions = static_cast<int>(value);
+    } else if (flag == "--crashes") {
+      options->crashes = static_cast<int>(value);
+    } else if (flag == "--max-states") {
+      options->max_states = value;
+    } else if (flag == "--all-orders") {
+      options->all_orders = value != 0;
+    } else if (flag == "--compare-every") {
+      options->compare_every = value;
+    } else if (flag != "--plant" || !Plant(argv[i + 1], &options->faults)) {
+      return false;
+    }
+  }
+  return argc % 2 == 1 && options->members > 0 && options->members <= 7;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   sillok::sim::SmallScopeOptions options;
-  for (int i = 1; i + 1 < argc; i += 2) {
-    std::string flag = argv[i];
-    int value = std::atoi(argv[i + 1]);
-    bool known = true;
-    if (flag == "--members") {
-      options.members = value;
-    } else if (flag == "--transactions") {
-      options.transactions = value;
-    } else if (flag == "--crashes") {
-      options.crashes = value;
-    } else if (flag == "--ticks") {
-      options.ticks = value;
-    } else if (flag == "--prompt-disks") {
-      options.prompt_disks = value != 0;
-    } else if (flag == "--max-states") {
-      options.max_states = std::strtoull(argv[i + 1], nullptr, 10);
-    } else {
-      known = false;
-      for (const auto& bug : sillok::sim::kPlantedBugs) {
-        if (flag != "--plant" || bug.name != argv[i + 1]) continue;
-        options.faults.*bug.flag = known = true;
-      }
-    }
-    if (!known) return Usage();
-  }
-  if (argc % 2 == 0) return Usage();
-  auto begin = std::chrono::steady_clock::now();
+  if (!Parse(argc, argv, &options)) return Usage();
+  const Clock::time_point begin = Clock::now();
+  Clock::time_point told = begin;
+  options.progress = [&](const sillok::sim::SmallScopeResult& so_far) {
+    if (SecondsSince(told) < 10) return;
+    told = Clock::now();
+    std::cerr << SecondsSince(begin) << " s: " << so_far.states << " states, "
+              << so_far.steps << " steps, " << so_far.ends << " ends"
+              << std::endl;
+  };
   sillok::sim::SmallScopeResult result =
       sillok::sim::ExploreSmallScope(options);
-  double took = std::chrono::duration<double>(
-                    std::chrono::steady_clock::now() - begin)
-                    .count();
   std::cout << options.members << " members, " << options.transactions
             << " transactions, " << options.crashes << " crashes: "
-            << result.states << " states, " << result.steps << " steps, "
-            << result.ends << " ends (" << result.unfinished
-            << " out of ticks), longest schedule " << result.deepest
-            << ", restarts " << result.restarts << ", truncations "
-            << result.truncations << ", epochs to " << result.epochs << ", "
-            << took << " s, "
+            << result.states << " states (" << result.settled
+            << " settled), " << result.steps << " steps, " << result.ends
+            << " ends (" << std::hex << result.ends_digest << std::dec
+            << "), " << result.waits << " waits, longest schedule "
+            << result.deepest << ", restarts " << result.restarts
+            << ", truncations " << result.truncations << ", epochs to "
+            << result.epochs << ", " << result.compared << " compared, "
+            << SecondsSince(begin) << " s, "
             << (result.exhausted ? "all seen" : "not all seen") << "\n";
   for (const std::string& step : result.schedule) std::cout << step << "\n";
   if (result.invariant.empty()) return 0;
