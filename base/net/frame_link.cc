@@ -70,8 +70,8 @@ template <typename Act>
 auto FrameLink::InTurn(Act act) {
   return [self = shared_from_this(), act = std::move(act)](
              const asio::error_code& error, auto&&... results) {
-    if (self->ended_) return;
     Loop::Turn turn(self->loop_);
+    if (self->ended_) return;
     act(self.get(), error, results...);
   };
 }

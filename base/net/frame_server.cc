@@ -87,6 +87,7 @@ class Worker {
     // The loop goes on; nothing on it may know this any more.
     std::promise<void> gone;
     loop_->Post([&] {
+      *self_ = nullptr;
       loop_->SetAfterTurn(this, nullptr);
       tick_.reset();
       gone.set_value();
@@ -110,14 +111,21 @@ class Worker {
 
   void AwaitTick() {
     tick_->expires_after(std::chrono::milliseconds(tick_ms_));
-    tick_->async_wait([this](const asio::error_code& error) {
-      if (error || sessions_.empty()) return;
-      Loop::Turn turn(loop_.get());
-      for (const auto& [key, session] : sessions_) {
-        session->Tick(loop_->now_ms());
-      }
-      AwaitTick();
-    });
+    // The timer may have run out when it is cancelled: this may be gone then.
+    tick_->async_wait(
+        [loop = loop_, self = self_](const asio::error_code& error) {
+          if (error) return;
+          Loop::Turn turn(loop.get());
+          if (*self != nullptr) (*self)->OnTick();
+        });
+  }
+
+  void OnTick() {
+    if (sessions_.empty()) return;
+    for (const auto& [key, session] : sessions_) {
+      session->Tick(loop_->now_ms());
+    }
+    AwaitTick();
   }
 
   void CountTraffic() {
@@ -139,6 +147,8 @@ class Worker {
   const bool owns_loop_;
   const int64_t tick_ms_;
   std::optional<asio::steady_timer> tick_;
+  // What a callback of the loop knows this by; null once it is to forget it.
+  const std::shared_ptr<Worker*> self_ = std::make_shared<Worker*>(this);
   std::atomic<int> load_{0};
   std::unordered_map<Session*, std::shared_ptr<Session>> sessions_;
   Traffic traffic_;

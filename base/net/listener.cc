@@ -214,7 +214,7 @@ void Listener::Await(size_t index) {
   sockets_[index].descriptor->async_wait(
       asio::posix::stream_descriptor::wait_read,
       [self = shared_from_this(), index](const asio::error_code& error) {
-        if (error || self->closed_) return;
+        if (error) return;
         Loop::Turn turn(self->loop_);
         if (!self->closed_) self->AcceptSome(index);
       });
@@ -240,7 +240,9 @@ void Listener::AcceptSome(size_t index) {
           std::chrono::milliseconds(kOutOfDescriptorsPauseMs));
       retries_[index]->async_wait(
           [self = shared_from_this(), index](const asio::error_code& error) {
-            if (!error && !self->closed_) self->Await(index);
+            if (error) return;
+            Loop::Turn turn(self->loop_);
+            if (!self->closed_) self->Await(index);
           });
       return;
     }

@@ -1,6 +1,7 @@
 #include "base/net/loop.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <chrono>
@@ -14,7 +15,10 @@
 namespace sillok::net {
 namespace {
 
-thread_local Loop* running_here = nullptr;
+using SteadyClock = std::chrono::steady_clock;
+
+thread_local Loop* running_here = nullptr;  // on a loop thread
+thread_local Loop* turning_here = nullptr;  // in a turn
 
 // Not an item but a mark: the loop has ended.
 class ClosedMark final : public LoopItem {
@@ -27,6 +31,12 @@ ClosedMark closed_mark;
 // Settling may touch others (an answer for another connection), who are settled
 // in the same turn; after so many rounds other sockets get their chance.
 constexpr int kRoundsPerTurn = 2;
+
+// A client that asks one thing after the other comes back within about as long
+// as it takes to put a processor to sleep and to wake it again.
+constexpr auto kLinger = std::chrono::microseconds(100);
+// A call that lets others have the processor and takes this long did.
+constexpr auto kOthersRan = std::chrono::microseconds(20);
 
 // Enough for the replicas and a consumer of one partition.
 constexpr int kActsForOthersPerTurn = 4;
@@ -83,12 +93,54 @@ void Loop::Run() {
   pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
   if (on_tick_) AwaitTick();
   running_here = this;
-  while (io_.run_one() > 0) {
+  {
+    std::lock_guard<std::mutex> lock(turn_mutex_);
+    running_ = true;
+  }
+  while (RunFirst() > 0) {
     for (int i = 1; i < callbacks_per_turn_ && io_.poll_one() > 0; ++i) {
     }
-    if (in_turn_) EndTurn();
+    if (turning_here == this) EndTurn();
   }
   running_here = nullptr;
+  std::lock_guard<std::mutex> lock(turn_mutex_);
+  running_ = false;
+}
+
+// Waits for a callback and runs it.
+size_t Loop::RunFirst() {
+  if (!std::exchange(linger_after_, false)) return io_.run_one();
+  const SteadyClock::time_point begin = SteadyClock::now();
+  size_t ran = waited_ < kLinger ? Linger() : 0;
+  if (ran == 0) ran = io_.run_one();
+  waited_ = SteadyClock::now() - begin;
+  return ran;
+}
+
+size_t Loop::Linger() {
+  SteadyClock::time_point now = SteadyClock::now();
+  const SteadyClock::time_point end = now + kLinger;
+  while (now < end) {
+    if (const size_t ran = io_.poll_one(); ran > 0) return ran;
+    const SteadyClock::time_point before = SteadyClock::now();
+    sched_yield();
+    now = SteadyClock::now();
+    if (now - before >= kOthersRan) break;
+  }
+  return 0;
+}
+
+bool Loop::TryTurn(const std::function<void()>& act) {
+  CHECK(turning_here == nullptr) << "a turn inside a turn";
+  {
+    std::unique_lock<std::mutex> lock(turn_mutex_, std::try_to_lock);
+    if (!lock.owns_lock() || !running_) return false;
+    lock.release();
+  }
+  BeginLocked();
+  act();
+  EndTurn();
+  return true;
 }
 
 void Loop::Join() {
@@ -130,12 +182,12 @@ void Loop::Wake() {
 }
 
 bool Loop::MayActHere() const {
-  return running_here == this && in_turn_ && taken_ == nullptr &&
+  return turning_here == this && taken_ == nullptr &&
          inbox_.load(std::memory_order_acquire) == nullptr;
 }
 
 bool Loop::MayActForOthers() {
-  Loop* const loop = running_here;
+  Loop* const loop = turning_here;
   return loop == nullptr || loop->acted_for_others_++ < kActsForOthersPerTurn;
 }
 
@@ -180,21 +232,29 @@ void Loop::SettleTouched() {
 }
 
 void Loop::BeginTurn() {
-  CHECK(taken_ == nullptr) << "a turn inside a task";
-  if (!in_turn_) {
-    in_turn_ = true;
-    acted_for_others_ = 0;
-    now_ms_ = Clock::Real().MonotonicMs();
-  } else {
+  if (turning_here == this) {
+    CHECK(taken_ == nullptr) << "a turn inside a task";
     CHECK(callbacks_per_turn_ > 1) << "a turn inside a turn";
+    return TakeInbox();
   }
+  turn_mutex_.lock();
+  BeginLocked();
+}
+
+void Loop::BeginLocked() {
+  turning_here = this;
+  linger_ = false;
+  acted_for_others_ = 0;
+  now_ms_ = Clock::Real().MonotonicMs();
   TakeInbox();
 }
 
 void Loop::EndTurn() {
   SettleTouched();
   for (const auto& [owner, call] : after_turn_) call();
-  in_turn_ = false;
+  if (running_here == this) linger_after_ = linger_;
+  turning_here = nullptr;
+  turn_mutex_.unlock();
 }
 
 Loop::Turn::Turn(Loop* loop) : loop_(loop) { loop->BeginTurn(); }

@@ -4,9 +4,12 @@
 #define SILLOK_BASE_NET_LOOP_H_
 
 #include <atomic>
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -45,11 +48,15 @@ class Settled {
   ~Settled() = default;
 };
 
-// Every callback on the loop thread runs inside a Turn. A turn first takes in
+// Every callback on the loop thread runs inside a Turn, and so may, while the
+// loop thread waits, something on another thread: there is one turn at a time. A
+// turn first takes in
 // what other threads have handed over, and at its end settles everyone it
 // touched once: so the answers of a turn leave in one system call per
 // connection. A loop that gathers makes one turn of all callbacks that are
 // ready, for an owner whose work is cheaper by the batch.
+//
+// What is said to be for the loop thread is for whoever has the turn.
 class Loop {
  public:
   static constexpr size_t kScratchBytes = 16 << 10;
@@ -75,8 +82,12 @@ class Loop {
   void Post(std::function<void()> task);
   // Any thread. False: the loop has ended and the item was not taken.
   bool Push(LoopItem* item);
-  // True on the loop thread when nothing handed over earlier is still to run: a
-  // call may then act at once and keep its place in the order.
+  // Any thread that is in no turn. If the loop is in none either and runs, makes
+  // one here, of what was handed over earlier, then `act`, and what comes of it:
+  // that spares waking the loop. False: nothing was done.
+  bool TryTurn(const std::function<void()>& act);
+  // True in a turn when nothing handed over earlier is still to run: a call may
+  // then act at once and keep its place in the order.
   bool MayActHere() const;
   // On a loop thread: whether a callback may do a little for another loop in this
   // turn, instead of waking it. Only so often in a turn, so that the loop's own
@@ -107,6 +118,10 @@ class Loop {
   void set_before_settling(std::function<void()> call) {
     before_settling_ = std::move(call);
   }
+  // In a turn: the next input is likely to come soon, and nothing else is to be
+  // done until then. If the one before came soon, too, the loop thread waits for it
+  // awake for a moment, unless others want its processor.
+  void LingerAfterTurn() { linger_ = true; }
   // Runs at the end of each turn, after the settling, until it is taken back
   // (null). One call for each `owner`.
   void SetAfterTurn(const void* owner, std::function<void()> call);
@@ -117,8 +132,11 @@ class Loop {
   class Task;
 
   void Run();
+  size_t RunFirst();
+  size_t Linger();
   void Wake();
   void BeginTurn();
+  void BeginLocked();
   void EndTurn();
   void AwaitTick();
   void TakeInbox();
@@ -137,8 +155,14 @@ class Loop {
   std::atomic<LoopItem*> inbox_{nullptr};  // newest first
   LoopItem* taken_ = nullptr;              // oldest first, still to run
   std::atomic<int64_t> wakeups_{0};
+  // Of the loop thread: how long it waited when it last lingered or might have.
+  std::chrono::nanoseconds waited_ = std::chrono::hours(1);
+  bool linger_after_ = false;
 
-  bool in_turn_ = false;
+  // Held by a turn; what is below is of the turn.
+  std::mutex turn_mutex_;
+  bool running_ = false;
+  bool linger_ = false;
   int64_t now_ms_ = 0;
   int acted_for_others_ = 0;  // in this turn
   std::vector<std::shared_ptr<Settled>> touched_;

@@ -473,9 +473,9 @@ void Session::AwaitReadable() {
 }
 
 void Session::OnReadable() {
+  Loop::Turn turn(loop_.get());
   TakeBack();
   if (state_ == State::kClosed) return;
-  Loop::Turn turn(loop_.get());
   awaits_readable_ = false;
   socket_drained_ = false;
   if (state_ == State::kLingering) {
@@ -575,8 +575,8 @@ void Session::AwaitWritable() {
   awaits_writable_ = true;
   socket_->async_wait(asio::posix::stream_descriptor::wait_write,
                       [self = shared_from_this()](const asio::error_code&) {
-                        if (self->state_ == State::kClosed) return;
                         Loop::Turn turn(self->loop_.get());
+                        if (self->state_ == State::kClosed) return;
                         self->awaits_writable_ = false;
                         self->TouchThis();
                       });
@@ -656,8 +656,9 @@ void Session::SetDeadline(int64_t ms, CloseReason reason) {
   deadline_->expires_after(std::chrono::milliseconds(ms));
   deadline_->async_wait([self = shared_from_this(), ms,
                          reason](const asio::error_code& error) {
-    if (error || self->state_ == State::kClosed) return;
+    if (error) return;
     Loop::Turn turn(self->loop_.get());
+    if (self->state_ == State::kClosed) return;
     // A peer that only ended its own side may still be taking a long answer.
     bool takes = self->state_ != State::kLingering && !self->unsent_.empty() &&
                  self->loop_->now_ms() - self->last_write_ms_ < ms;

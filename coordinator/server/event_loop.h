@@ -79,6 +79,11 @@ class EventLoop {
   // Any thread. Runs `task` on the loop, once that is started. Dropped once Stop
   // has begun to drain.
   void Post(Task task) { loop_->Post(std::move(task)); }
+  // Any thread but the loop's. Runs `task` here and at once, in a turn, if the
+  // loop only waits; otherwise like Post.
+  void RunSoon(Task task) {
+    if (!loop_->TryTurn(task)) loop_->Post(std::move(task));
+  }
   // Shuts the queue down, runs what is left in it, and joins. All servers on
   // the queue and on the loop must have been shut down. Not on the loop.
   void Stop();

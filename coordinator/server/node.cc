@@ -151,7 +151,9 @@ class Node::Impl {
   std::unique_ptr<SnapshotSender> snapshot_sender_;
   std::unique_ptr<ClientDoor> door_;  // may be null
 
+  std::atomic<int> persisting_{0};  // what the store has not written yet
   uint64_t requests_ = 0;
+  uint64_t requests_before_ = 0;  // up to the last turn
   Zxid trimmed_at_;
   TransferDone transfer_done_;  // of the hand-over under way
   // Sessions whose end is proposed, and who waits for it.
@@ -392,6 +394,12 @@ void Node::Impl::OnTurn() {
   if (!failed_ && !closed_) CarryOut(member_->TakeOutput(CurrentTime()));
   client_service_.EndTurn();
   if (door_ != nullptr) door_->EndTurn();
+  // Reads, which are answered by now: who asks one at a time asks again soon.
+  if (requests_ != std::exchange(requests_before_, requests_) &&
+      member_->outstanding() == 0 &&
+      persisting_.load(std::memory_order_relaxed) == 0) {
+    loop_->net_loop()->LingerAfterTurn();
+  }
 }
 
 void Node::Impl::CarryOut(MemberOutput output) {
@@ -435,13 +443,22 @@ void Node::Impl::Persist(std::vector<zab::Persist> persists) {
   for (zab::Persist& persist : persists) {
     uint64_t token = persist.token;
     std::optional<Zxid> installed = persist.install_snapshot;
+    persisting_.fetch_add(1, std::memory_order_relaxed);
     store_->Persist(std::move(persist), [this, token,
                                          installed](absl::Status status) {
-      loop_->Post([this, token, installed, status = std::move(status)] {
+      Task task = [this, token, installed, status] {
         if (!status.ok()) return Fatal(status);
         member_->OnPersisted(token);
         if (installed.has_value()) LoadInstalled(*installed);
-      });
+      };
+      // The disk's thread has nothing to write: what is to be said of this it
+      // says itself, if the loop waits.
+      if (persisting_.fetch_sub(1, std::memory_order_relaxed) == 1 &&
+          status.ok() && !installed.has_value()) {
+        loop_->RunSoon(std::move(task));
+      } else {
+        loop_->Post(std::move(task));
+      }
     });
   }
 }
