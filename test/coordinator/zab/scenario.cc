@@ -139,9 +139,8 @@ void Scenario::DiskOf(const Words& words) {
           static_cast<uint32_t>(std::stoul(value.substr(0, slash))),
           static_cast<uint32_t>(std::stoul(value.substr(slash + 1)))};
     } else if (words[i].rfind("log=", 0) == 0) {
-      for (const std::string& zxid : Split(value, ',')) {
-        write.persist.entries.push_back(
-            MakeEntry(ParseZxid(zxid), "old" + zxid));
+      for (const std::string& entry : Split(value, ',')) {
+        write.persist.entries.push_back(LoggedEntry(entry));
       }
     } else if (words[i].rfind("trim=", 0) == 0) {
       write.persist.install_snapshot = ParseZxid(value);
@@ -151,6 +150,18 @@ void Scenario::DiskOf(const Words& words) {
   }
   image.Apply(write);
   image.Apply(applied);
+}
+
+Entry Scenario::LoggedEntry(const std::string& text) {
+  const size_t colon = std::min(text.find(':'), text.size());
+  const Zxid zxid = ParseZxid(text.substr(0, colon));
+  if (colon == text.size()) return MakeEntry(zxid, "old" + text);
+  const std::string ids = text.substr(colon + 1);
+  if (ids == "seal") return MakeEntry(zxid, "");
+  std::string txn = "members";
+  for (const std::string& id : Split(ids, '+')) txn += " " + id;
+  changes_[zxid] = {zxid, *sim::MembersOf(txn)};
+  return MakeEntry(zxid, txn);
 }
 
 std::ostream& Scenario::Line(int id) {

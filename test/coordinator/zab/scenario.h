@@ -28,7 +28,9 @@ namespace sillok::zab {
 //                                  more, who do not belong to it: their files
 //                                  have them as observers), changing=1 (the
 //                                  members may be changed)
-//   disk_of M epochs=A/C log=Z,Z.. trim=Z applied=Z   what M finds at its start
+//   disk_of M epochs=A/C log=Z,Z.. trim=Z applied=Z   what M finds at its start;
+//                                  Z:1+2o is a change of the members, Z:seal
+//                                  the seal of one
 //   start M...      crash M...     writes under way are lost
 //   tick M [N]                     time passes for one
 //   run N                          N times: tick all, deliver
@@ -61,6 +63,7 @@ class Scenario {
   void Dispatch(const std::string& command, const Words& words);
   void Members(const Words& words);
   void DiskOf(const Words& words);
+  Entry LoggedEntry(const std::string& text);
   void Start(int id);
   void Crash(int id);
   void Tick(int id);
