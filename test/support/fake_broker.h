@@ -15,6 +15,8 @@
 
 namespace sillok::test {
 
+struct FakeClusterState;
+
 class FakeCluster {
  public:
   // Brokers 1..n on ports of the kernel's choice.
@@ -84,8 +86,7 @@ class FakeCluster {
   int ProduceRequests() const;
 
  private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::unique_ptr<FakeClusterState> state_;
 };
 
 }  // namespace sillok::test
