@@ -1,40 +1,22 @@
-// The tests of the decisions find bugs: each one of planted/bugs.txt is planted into
-// the real cores, and one of them has to fail.
-#include <gtest/gtest.h>
+// The tests of the decisions find bugs: each one of planted/bugs.txt is planted
+// into the real cores, and one of them has to fail.
+#include "test/support/planted_bugs/planted_bugs_tests.h"
 
 #include <string>
 #include <vector>
 
-#include "test/support/planted_bugs/run_planted.h"
-
 namespace sillok {
-namespace {
 
-const std::vector<std::string>& Programs() {
-  static const std::vector<std::string> programs = {
+std::string ListOfPlantedBugs() {
+  return "test/broker/controller/planted/bugs.txt";
+}
+
+std::vector<std::string> ProgramsWithBugs() {
+  return {
       "test/broker/controller/decisions_with_bugs",
       "test/broker/controller/change_decisions_with_bugs",
       "test/broker/controller/simulation_with_bugs",
   };
-  return programs;
 }
 
-class PlantedBug : public testing::TestWithParam<std::string> {};
-
-TEST_P(PlantedBug, IsFound) {
-  EXPECT_TRUE(AnyFailsWithBug(Programs(), GetParam()));
-}
-
-INSTANTIATE_TEST_SUITE_P(
-    Decisions, PlantedBug,
-    testing::ValuesIn(PlantedBugs("test/broker/controller/planted/bugs.txt")),
-    [](const auto& info) { return info.param; });
-
-TEST(PlantedBugs, WithoutOneNothingFails) {
-  for (const std::string& program : Programs()) {
-    EXPECT_FALSE(FailsWithBug(program, "none")) << program;
-  }
-}
-
-}  // namespace
 }  // namespace sillok
