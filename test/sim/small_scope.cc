@@ -127,7 +127,7 @@ std::vector<uint64_t> Explorer::NextOf(const SmallWorld& world) const {
   for (const SmallStep& step : world.AllSteps()) {
     SmallWorld next = world;
     next.Take(step);
-    hashes.push_back(next.Hash());
+    hashes.push_back(next.CompleteHash());
   }
   return hashes;
 }

@@ -47,6 +47,14 @@ SmallStep StepOf(SmallStep::Kind kind, size_t a = 0, size_t b = 0) {
   return {kind, static_cast<uint8_t>(a), static_cast<uint8_t>(b)};
 }
 
+// In order, each once, 0 left out.
+void MakeSet(std::vector<uint32_t>* epochs) {
+  epochs->push_back(0);
+  std::sort(epochs->begin(), epochs->end());
+  epochs->erase(std::unique(epochs->begin(), epochs->end()), epochs->end());
+  epochs->erase(epochs->begin());
+}
+
 bool IsHint(const Message& message) {
   return message.kind == MessageKind::kNotification ||
          message.kind == MessageKind::kPong;
@@ -471,6 +479,10 @@ size_t SmallWorld::FindLeader() const {
   return leader;
 }
 
+// Those on the disks and in force, with which members are hashed once for many
+// states. One that is but in a message, or in what a core remembers, is put in
+// its place among them and keeps its number (see Fingerprint): that may tell
+// apart what is the same, never the other way round.
 std::vector<uint32_t> SmallWorld::Epochs() const {
   std::vector<uint32_t> epochs;
   auto add = [&](const zab::HardState& hard) {
@@ -484,10 +496,26 @@ std::vector<uint32_t> SmallWorld::Epochs() const {
       epochs.push_back(entry.zxid.epoch());
     }
   }
-  std::sort(epochs.begin(), epochs.end());
-  epochs.erase(std::unique(epochs.begin(), epochs.end()), epochs.end());
-  if (!epochs.empty() && epochs.front() == 0) epochs.erase(epochs.begin());
+  MakeSet(&epochs);
   return epochs;
+}
+
+uint64_t SmallWorld::CompleteHash() {
+  if (!Settled()) return ExactHash();
+  std::vector<uint32_t> epochs = Epochs();
+  for (const Link& link : links_) {
+    for (const Item& item : link) {
+      if (item.message == nullptr) continue;
+      const Message& m = *item.message;
+      for (uint32_t epoch : {m.epoch, m.accepted_epoch, m.current_epoch,
+                             m.zxid.epoch(), m.hint.epoch(),
+                             m.commit.epoch()}) {
+        epochs.push_back(epoch);
+      }
+    }
+  }
+  MakeSet(&epochs);
+  return HashWith(epochs);
 }
 
 uint64_t SmallWorld::HashOf(Member* member,

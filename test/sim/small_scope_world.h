@@ -51,6 +51,9 @@ class SmallWorld {
   uint64_t Hash();
   // The same, of states that are settled as of all others.
   uint64_t ExactHash();
+  // As Hash, with a place for epochs in messages as well: slower, and equal for
+  // more states.
+  uint64_t CompleteHash();
   // No election can come any more, see small_scope.h.
   bool Settled() const { return leader_ != n_; }
 
