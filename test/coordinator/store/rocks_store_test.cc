@@ -175,6 +175,9 @@ TEST_F(RocksStoreTest, AFailedWriteIsReportedAndFinal) {
   Open();
   ASSERT_TRUE(Persist(Epochs(1, 1)).ok());
   ASSERT_TRUE(Persist(Entries(Zxid(1, 1), 1)).ok());
+  std::mt19937 random(1);
+  std::string large(100'000, '\0');
+  for (char& c : large) c = static_cast<char>(random());
   // Like a full disk: no file may grow beyond what one entry needs.
   std::signal(SIGXFSZ, SIG_IGN);
   rlimit old{};
@@ -182,8 +185,7 @@ TEST_F(RocksStoreTest, AFailedWriteIsReportedAndFinal) {
   rlimit tight = old;
   tight.rlim_cur = 16 * 1024;
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &tight), 0);
-  EXPECT_FALSE(
-      Persist(Entries(Zxid(1, 2), 1, std::string(100'000, 'x'))).ok());
+  EXPECT_FALSE(Persist(Entries(Zxid(1, 2), 1, large)).ok());
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &old), 0);
   EXPECT_FALSE(Persist(Entries(Zxid(1, 3), 1)).ok());
   EXPECT_FALSE(store->health().ok());

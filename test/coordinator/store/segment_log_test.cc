@@ -180,12 +180,11 @@ TEST(SegmentLogTest, ASegmentOfTheFormerFormatGoesOnUnpacked) {
         zab::MakeEntry(Zxid(1, i), std::string(1500, 'x')));
     ASSERT_TRUE(log->Append({&entry}).ok());
   }
-  const auto holds_packed = [&](uint64_t sequence) {
-    return disk.Content(SegmentName(sequence)).find(std::string(900, 'x')) ==
-           std::string::npos;
-  };
-  EXPECT_FALSE(holds_packed(1));
-  EXPECT_TRUE(holds_packed(3));
+  EXPECT_NE(disk.Content(SegmentName(1)).find(std::string(1500, 'x')),
+            std::string::npos);
+  // Two of them fill the first segment; unpacked, the others would fill four.
+  EXPECT_EQ(disk.Names(),
+            (std::vector<std::string>{SegmentName(1), SegmentName(2)}));
   Zxid at;
   size_t bytes = 0;
   std::vector<zab::Entry> entries;
