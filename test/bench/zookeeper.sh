@@ -12,6 +12,7 @@
 #   --failovers N    times that a leader is killed (5)
 #   --znodes N       how many to fill memory with (200,000); 1000000 for the
 #                    target's; 0 = leave it out
+#   --values KIND    what these hold: same (one letter), text, random (text)
 #   --cold           no unrecorded first round (Java needs it to be at speed)
 #   --set K=V        setting of Sillok's members; may be repeated
 #   --json FILE      every single measurement
@@ -31,13 +32,13 @@ pass=()
 while [ $# -gt 0 ]; do
   case $1 in
     -h | --help)
-      sed -n '2,28s/^# \{0,1\}//p' "$0"
+      sed -n '2,29s/^# \{0,1\}//p' "$0"
       exit 0
       ;;
     --quick) quick=yes ;;
     --cold) pass+=("$1") ;;
     --work | --bin | --only | --shapes | --kinds | --reps | --failovers | \
-      --znodes | --json | --set)
+      --znodes | --values | --json | --set)
       [ $# -ge 2 ] || fail "$1 wants a value" "--help shows all options"
       case $1 in
         --work) work=$2 ;;

@@ -104,14 +104,14 @@ class Ensemble:
                 return line[6:]
         return ""
 
-    def await_serving(self, seconds=60):
+    def await_serving(self, seconds=60, step=0.05):
         """Until all serve under one leader; its number."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             modes = {m: self.mode(m) for m in self.processes}
             if all(modes.values()) and "leader" in modes.values():
                 return next(m for m in modes if modes[m] == "leader")
-            time.sleep(0.05)
+            time.sleep(step)
         raise SystemExit(f"{self.name} does not serve; see {self.folder}")
 
     def stop(self):
@@ -134,6 +134,24 @@ class Ensemble:
 
     def pids(self):
         return [process.pid for process in self.processes.values()]
+
+    def start_seconds(self):
+        """From the start of all that are stopped until all serve."""
+        began = time.monotonic()
+        for member in range(1, MEMBERS + 1):
+            self.start(member)
+        self.await_serving(step=0.005)
+        return time.monotonic() - began
+
+    def written_mb(self):
+        """What a member has given to the disk since it was started."""
+        total = 0
+        for pid in self.pids():
+            with open(f"/proc/{pid}/io") as io:
+                for line in io:
+                    if line.startswith("write_bytes:"):
+                        total += int(line.split()[1])
+        return total / 1e6 / len(self.pids())
 
     def resident_mib(self):
         total = 0
@@ -291,15 +309,21 @@ class Bench:
         if not nodes:
             return
         time.sleep(1)
-        before = peer.resident_mib()
+        before, written = peer.resident_mib(), peer.written_mb()
         row = self.bench("create", "--servers", peer.servers(), "--sessions", 4,
-                         "--outstanding", 64, "-n", nodes, "--prefix", "/many")
+                         "--outstanding", 64, "-n", nodes, "--prefix", "/many",
+                         "--values", self.arguments.values)
         time.sleep(2)
         after = peer.resident_mib()
+        self.memory[peer.name, "written"] = peer.written_mb() - written
+        peer.stop()
+        self.memory[peer.name, "start"] = peer.start_seconds()
         self.memory[peer.name, "full"] = after
         self.memory[peer.name, "per znode"] = (after - before) * 2**20 / nodes
         say(f"     {peer.name:10} {nodes} znodes: {before:.0f} -> {after:.0f} "
-            f"MiB, {row['operations_per_second']:,.0f}/s")
+            f"MiB, {row['operations_per_second']:,.0f}/s, "
+            f"{self.memory[peer.name, 'written']:,.0f} MB written, started "
+            f"again in {self.memory[peer.name, 'start']:.2f} s")
 
 
 def idle_seconds():
@@ -366,6 +390,13 @@ def print_report(result, arguments):
         print_single(title, name, *(result["memory"].get(f"{peer} {when}")
                                     for peer in ("sillok", "zookeeper")),
                      0, target)
+    for when, title, target, digits in (
+            ("written", "disk of a member: MB written for these", "<= 0.25", 0),
+            ("start", "start with them: seconds until all serve", "<= 0.33",
+             2)):
+        print_single(*title.split(": "),
+                     *(result["memory"].get(f"{peer} {when}")
+                       for peer in ("sillok", "zookeeper")), digits, target)
 
 
 def fail_over_of(result, peer, choose):
@@ -396,6 +427,8 @@ def parse():
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--failovers", type=int, default=5)
     parser.add_argument("--znodes", type=int, default=200_000)
+    parser.add_argument("--values", default="text",
+                        choices=["same", "text", "random"])
     parser.add_argument("--cold", action="store_true")
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--json", default="")
