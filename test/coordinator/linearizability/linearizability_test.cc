@@ -161,6 +161,8 @@ TEST(LinearizabilityTest, NoOperationIsLostOldOrOutOfOrderUnderFaults) {
   zk::EnsembleSpec spec;
   spec.kind = zk::Ensemble::KindFromEnvironment();
   spec.directory = testing::TempDir() + "/linearizability";
+  // Started by hand, it may find what an earlier run has left.
+  std::filesystem::remove_all(spec.directory);
   std::filesystem::create_directories(spec.directory);
   spec.members = kMembers;
   if (why_not.empty()) {
